@@ -1,2 +1,3 @@
-//! x
-fn main(){}
+//! The `ipa` binary.
+
+fn main() {}

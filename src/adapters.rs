@@ -1,0 +1,7 @@
+//! The world, each part behind one port.
+
+pub mod kube;
+pub mod ledger;
+pub mod llm;
+pub mod prices;
+pub mod prometheus;

@@ -1,0 +1,1 @@
+//! The ledger in SQLite: chained entries, bodies by content, memory.

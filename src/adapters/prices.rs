@@ -1,0 +1,1 @@
+//! The catalogue of instance types and prices that is built in.

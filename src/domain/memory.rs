@@ -1,0 +1,222 @@
+//! What the loop carries from tick to tick, as a value. Plain versioned data; the algorithms that act on it live in `forecast`, `sizing`,
+//! `planner` and `guardrails`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::names::{Digest, GroupId, ProposalId, TargetKey, TickId};
+use super::outlook::ForecastQuality;
+use super::plan::NodeMix;
+use super::proposal::{Change, Origin};
+use super::units::MicroUsd;
+
+/// Version of the persisted form; a state of another version is not taken and the loop starts fresh, which is safe: nothing shrinks
+/// until cool-downs, here assumed to have just begun, have passed.
+pub const MEMORY_VERSION: u32 = 1;
+
+/// All that the loop carries on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// Version of this form.
+    pub version: u32,
+    /// The last tick that was taken.
+    pub tick: TickId,
+    /// The planner's part.
+    pub planner: PlannerMemory,
+    /// The gate's part; nothing but the gate writes it.
+    pub gate: GateMemory,
+    /// When each group was last looked at by the model, and why.
+    pub dialogues: BTreeMap<GroupId, LastDialogue>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            version: MEMORY_VERSION,
+            tick: TickId::default(),
+            planner: PlannerMemory::default(),
+            gate: GateMemory::default(),
+            dialogues: BTreeMap::new(),
+        }
+    }
+}
+
+/// What the planner has learned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlannerMemory {
+    /// By target.
+    pub targets: BTreeMap<TargetKey, TargetMemory>,
+    /// Node provisioning times seen (creation to ready), seconds, newest last.
+    pub provisioning_s: VecDeque<f32>,
+    /// The last packing and the digest of what it was made for: packed again only when something changed.
+    pub packing: Option<PackingCache>,
+}
+
+/// What is known of one target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TargetMemory {
+    /// UID it belongs to: a recreated object starts anew.
+    pub uid: Arc<str>,
+    /// Pod template it belongs to: a new template keeps the forecast, and starts start-up and capacity anew from the old as a prior.
+    pub template: Arc<str>,
+    /// First seen.
+    pub since: Option<Timestamp>,
+    /// Start-up times seen (scheduled to ready), seconds, newest last.
+    pub startup_s: VecDeque<f32>,
+    /// Pods whose start-up was counted, so that each counts once.
+    pub startup_counted: VecDeque<Arc<str>>,
+    /// Capacity of a replica.
+    pub capacity: CapacityMemory,
+    /// The demand forecaster.
+    pub forecaster: Option<ForecasterState>,
+    /// Needs of the last hour by minute, newest last: what hysteresis looks back on.
+    pub needs: VecDeque<(Timestamp, u32)>,
+    /// Granted headroom with its expiry.
+    pub headroom: Option<Headroom>,
+    /// OOM kills seen, with the memory limit they struck at.
+    pub oom_kills: VecDeque<(Timestamp, u64)>,
+}
+
+/// What is known of a replica's capacity.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CapacityMemory {
+    /// Units/s one replica serves at its requests; absent until learned.
+    pub units_per_replica: Option<f64>,
+    /// CPU cores a unit/s costs, by decayed least squares.
+    pub cpu_per_unit: Option<f64>,
+    /// Decayed sums behind it: Σd², Σdc, weight.
+    pub sums: [f64; 3],
+    /// The highest load a replica was seen to serve with latency and errors in line.
+    pub served_well: Option<f64>,
+    /// Minutes it rests on.
+    pub samples: u32,
+}
+
+/// A forecaster's state between ticks. Refitted rarely, updated each tick.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecasterState {
+    /// Model that back-test chose.
+    pub model: Arc<str>,
+    /// When it was fitted.
+    pub fitted: Timestamp,
+    /// Parameters and smoothed state, as the model lays them out.
+    pub state: Vec<f64>,
+    /// The forecast by minute from `fitted`, on the model's own step, seconds.
+    pub step_s: u32,
+    /// Point forecasts from `fitted` on.
+    pub path: Vec<f32>,
+    /// Relative errors at 1, 15, 30, 60 minutes, newest last, from which the width follows.
+    pub errors: Vec<VecDeque<f32>>,
+    /// Point forecasts that wait for what they forecast: `(due, minutes ahead, value)`.
+    pub open: VecDeque<(Timestamp, u16, f32)>,
+    /// Back-test at the last fit.
+    pub quality: ForecastQuality,
+}
+
+/// Granted headroom.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Headroom {
+    /// Quantile to size for, percent.
+    pub quantile_percent: u32,
+    /// Minutes of lead on top.
+    pub extra_lead_minutes: u32,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// A packing and what it was made for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PackingCache {
+    /// Digest of pods, nodes, pools and prices.
+    pub input: Digest,
+    /// The answer.
+    pub mix: NodeMix,
+}
+
+/// What the gate remembers. Never taken from status or from a planner.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GateMemory {
+    /// Changes of replicas and resources that were carried out, by target, newest last, at most 32 each.
+    pub changes: BTreeMap<TargetKey, VecDeque<ChangeMark>>,
+    /// What was released and not yet seen in the world.
+    pub commitments: Commitments,
+    /// What model proposals have added in cost over the plan, by group, in the present day (UTC).
+    pub regret: BTreeMap<GroupId, RegretAccount>,
+    /// Usual replicas of a target: a slow mean of what it has had.
+    pub usual: BTreeMap<TargetKey, f64>,
+}
+
+/// A change that was carried out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeMark {
+    /// When.
+    pub at: Timestamp,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// Replicas before; equal to `to` for a change of resources.
+    pub from: u32,
+    /// Replicas after.
+    pub to: u32,
+}
+
+/// What the gate has released and not yet seen in the world, and what it has changed within the budget's window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Commitments {
+    /// Released changes that no snapshot shows yet.
+    pub open: Vec<Commitment>,
+    /// Replicas changed within the change window: `(when, replicas)`.
+    pub window: VecDeque<(Timestamp, u32)>,
+}
+
+/// One released change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Commitment {
+    /// Which proposal.
+    pub proposal: ProposalId,
+    /// Its group.
+    pub group: GroupId,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// What was released.
+    pub change: Change,
+    /// When.
+    pub at: Timestamp,
+    /// What it changes in cost an hour.
+    pub cost_change_per_hour: MicroUsd,
+}
+
+/// Regret spent in a day.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegretAccount {
+    /// Start of the day, UTC.
+    pub day: Timestamp,
+    /// Spent.
+    pub spent: MicroUsd,
+}
+
+/// When and why the model last looked at a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastDialogue {
+    /// When.
+    pub at: Timestamp,
+    /// What made it worth asking.
+    pub reason: AskReason,
+}
+
+/// What makes a tick worth asking for a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AskReason {
+    /// Something material changed.
+    Changed,
+    /// An announced surge is near.
+    SurgeNear,
+    /// The outlook is unsure.
+    Unsure,
+    /// A person asked.
+    Asked,
+    /// The last look is too old.
+    LookTooOld,
+}

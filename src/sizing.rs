@@ -1,0 +1,1 @@
+//! Outlook to replicas, usage to requests.

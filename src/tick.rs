@@ -1,0 +1,1 @@
+//! observe → predict → plan → propose → review → act | queue → record: the program, one file a verb.
