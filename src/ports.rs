@@ -126,11 +126,17 @@ pub trait State: Send + Sync {
     /// [`PortError`] when the store cannot be read, or what it holds does not match its digest.
     async fn load(&self) -> Result<Option<Memory>, PortError>;
 
-    /// Saves memory with its digest.
+    /// Saves all of memory with its digest. The planner's part is large and can be learned anew: it is saved now and then.
     ///
     /// # Errors
     /// [`PortError`] when the store cannot be written.
     async fn save(&self, memory: &Memory) -> Result<(), PortError>;
+
+    /// Saves all but the planner's part: small, and due after each action, before the next.
+    ///
+    /// # Errors
+    /// [`PortError`] when the store cannot be written.
+    async fn save_gate(&self, memory: &Memory) -> Result<(), PortError>;
 }
 
 /// The append-only record. No record, no action: what cannot be appended is not done.
