@@ -23,6 +23,7 @@ pub mod apply;
 pub mod binaries;
 pub mod control_plane;
 pub mod credentials;
+pub mod deployments;
 pub mod exporter;
 pub mod folder;
 pub mod http;

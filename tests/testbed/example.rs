@@ -21,6 +21,7 @@ use clap::Parser;
 
 use tests::testbed::Testbed;
 use tests::testbed::apply::apply_file;
+use tests::testbed::deployments;
 use tests::testbed::exporter::load::Load;
 use tests::testbed::exporter::service::Behaviour;
 use tests::testbed::exporter::{Exporter, Workload};
@@ -100,10 +101,12 @@ async fn run(arguments: &Arguments, load: Load) -> Result<()> {
     let client = testbed.client()?;
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/manifests");
     apply_file(&client, &manifests.join("shop.yaml"), None, "kubectl").await?;
+    deployments::wait_for_ready(&client, "shop", "web", 4).await?;
+    deployments::wait_for_ready(&client, "shop", "api", 3).await?;
     if arguments.karpenter {
         apply_file(&client, &manifests.join("node-pool.yaml"), None, "kubectl").await?;
     }
-    steps.done("the shop: Deployments `web` (4 replicas, Ready after 5 s) and `api` (3, after 20 s), each with a Service and an Ingress, in the namespace `shop`");
+    steps.done("the shop: Deployments `web` (4 replicas, Ready after 5 s) and `api` (3, after 15 s), each with a Service and an Ingress, in the namespace `shop`");
 
     let web = Workload::new("shop", "web", load.clone());
     let mut api = Workload::new("shop", "api", load.scaled(API_SHARE));

@@ -39,6 +39,8 @@ pub struct Workload {
     pub namespace: String,
     /// Its name; container, Service and Ingress are taken to have the same.
     pub deployment: String,
+    /// The host that clients ask for.
+    pub host: String,
     /// Requests a second that are offered at the ingress.
     pub load: Load,
     /// What its replicas can do.
@@ -67,6 +69,7 @@ impl Workload {
         Self {
             namespace: namespace.to_owned(),
             deployment: deployment.to_owned(),
+            host: format!("{deployment}.example"),
             load,
             behaviour: Behaviour::default(),
         }
@@ -195,11 +198,15 @@ fn meet(known: &mut BTreeMap<String, PodState>, pods: &[Pod]) {
     for pod in pods {
         let state = known.entry(pod.name_any()).or_default();
         state.uid = pod.uid().unwrap_or_default();
-        state.node = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.clone())
-            .unwrap_or_default();
+        let spec = pod.spec.clone().unwrap_or_default();
+        state.cpu_limited = spec.containers.iter().any(|container| {
+            container
+                .resources
+                .as_ref()
+                .and_then(|resources| resources.limits.as_ref())
+                .is_some_and(|limits| limits.contains_key("cpu"))
+        });
+        state.node = spec.node_name.unwrap_or_default();
         let status = pod.status.clone().unwrap_or_default();
         state.running = status.phase.as_deref() == Some("Running");
         state.ready = pod.metadata.deletion_timestamp.is_none()

@@ -12,7 +12,8 @@ const KEEP: &str = "IPA_TESTBED_KEEP";
 
 /// Waits until the testbed's process has ended, leaves the components a moment to go, and removes the folder.
 /// A static (the shared testbed) is never dropped, and a killed process drops nothing: only another process can tidy.
-const JANITOR: &str = r#"cat >/dev/null; sleep 1; rm -rf -- "$1""#;
+/// On a busy machine a component may write once more in between, hence the second and third time.
+const JANITOR: &str = r#"cat >/dev/null; for again in 1 2 3; do sleep 1; rm -rf -- "$1"; done"#;
 
 /// A temporary folder that outlives no way of ending.
 pub struct Folder {

@@ -12,7 +12,7 @@
 //! | `kube_pod_container_status_last_terminated_reason` | kube-state-metrics | `pod, container, uid, reason` |
 //! | `testbed_ready_replicas`, `testbed_utilisation_ratio`, `testbed_backlog_requests` | the truth, for a person | `deployment` |
 //!
-//! As in a cluster, cAdvisor's CPU and memory come twice: for the container, and for the whole pod without `container`
+//! The CFS metrics are there for containers with a CPU limit alone. As in a cluster, cAdvisor's CPU and memory come twice: for the container, and for the whole pod without `container`
 //! and `image`. Who forgets `container!=""` counts double.
 
 use std::fmt::Write;
@@ -75,7 +75,7 @@ fn ingress_labels<'a>(workload: &'a Workload, status: &'a str) -> Labels<'a> {
         ("controller_class", "k8s.io/ingress-nginx"),
         ("controller_namespace", "ingress-nginx"),
         ("controller_pod", "ingress-nginx-controller-0"),
-        ("host", "shop.example"),
+        ("host", &workload.host),
         ("ingress", &workload.deployment),
         ("method", "GET"),
         ("namespace", &workload.namespace),
@@ -105,6 +105,7 @@ fn application(page: &mut Page, observed: &[Observed]) {
 
 fn cadvisor(page: &mut Page, observed: &[Observed]) {
     let running = || pods(observed).filter(|(.., pod)| pod.running);
+    let limited = || running().filter(|(.., pod)| pod.cpu_limited);
     page.family(
         "container_cpu_usage_seconds_total",
         "counter",
@@ -128,7 +129,7 @@ fn cadvisor(page: &mut Page, observed: &[Observed]) {
         "counter",
         "Number of elapsed enforcement period intervals.",
     );
-    for (workload, name, pod) in running() {
+    for (workload, name, pod) in limited() {
         let labels = container_labels(workload, name, pod);
         page.sample(
             "container_cpu_cfs_periods_total",
@@ -141,7 +142,7 @@ fn cadvisor(page: &mut Page, observed: &[Observed]) {
         "counter",
         "Number of throttled period intervals.",
     );
-    for (workload, name, pod) in running() {
+    for (workload, name, pod) in limited() {
         let labels = container_labels(workload, name, pod);
         page.sample(
             "container_cpu_cfs_throttled_periods_total",

@@ -65,6 +65,8 @@ pub struct PodState {
     pub running: bool,
     /// Its condition Ready is true and it is not being deleted.
     pub ready: bool,
+    /// A container of it has a CPU limit; without one nothing is throttled.
+    pub cpu_limited: bool,
     /// Restarts and last terminations, as the kubelet reported them.
     pub containers: Vec<ContainerStatus>,
     /// Requests that it answered, by HTTP status.
