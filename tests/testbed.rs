@@ -14,10 +14,7 @@
 //!
 //! Nothing here simulates: every component is the real binary at the version that `go/*/go.mod` pins.
 
-#![allow(
-    dead_code,
-    reason = "the tests and the example each compile this and use a part of it"
-)]
+#![allow(dead_code, reason = "the tests and the example each compile this and use a part of it")]
 
 pub mod apply;
 pub mod binaries;
@@ -107,20 +104,14 @@ impl Builder {
     pub async fn start(self) -> Result<Testbed> {
         let folder = Folder::new()?;
         let control_plane = ControlPlane::start(&folder).await?;
-        let testbed = Testbed {
-            parts: tokio::sync::Mutex::default(),
-            control_plane,
-            folder,
-        };
+        let testbed = Testbed { parts: tokio::sync::Mutex::default(), control_plane, folder };
         testbed.add(&self).await?;
         Ok(testbed)
     }
 
     /// The testbed that all tests of this process share, with these parts started if they are not running yet.
     pub async fn shared(self) -> Result<&'static Testbed> {
-        let testbed = SHARED
-            .get_or_try_init(|| Testbed::builder().start())
-            .await?;
+        let testbed = SHARED.get_or_try_init(|| Testbed::builder().start()).await?;
         testbed.add(&self).await?;
         Ok(testbed)
     }
@@ -160,10 +151,7 @@ impl Testbed {
     pub async fn client_as(&self, namespace: &str, service_account: &str) -> Result<Client> {
         let token = self.token(namespace, service_account).await?;
         let mut config = self.config();
-        config.auth_info = kube::config::AuthInfo {
-            token: Some(token.into()),
-            ..Default::default()
-        };
+        config.auth_info = kube::config::AuthInfo { token: Some(token.into()), ..Default::default() };
         namespace.clone_into(&mut config.default_namespace);
         Ok(Client::try_from(config)?)
     }
@@ -171,10 +159,7 @@ impl Testbed {
     /// A kubeconfig that is this service account (made if it is not there), for a process that runs as it.
     pub async fn kubeconfig_as(&self, namespace: &str, service_account: &str) -> Result<PathBuf> {
         let token = self.token(namespace, service_account).await?;
-        let path = self
-            .folder
-            .path()
-            .join(format!("kubeconfig-{namespace}-{service_account}.yaml"));
+        let path = self.folder.path().join(format!("kubeconfig-{namespace}-{service_account}.yaml"));
         self.control_plane.write_kubeconfig(&path, &token)?;
         Ok(path)
     }
@@ -182,21 +167,10 @@ impl Testbed {
     /// Makes a namespace that no other test has. Pods can be made in it: its default service account is there.
     pub async fn namespace(&self) -> Result<String> {
         let client = self.client()?;
-        let namespace = Namespace {
-            metadata: ObjectMeta {
-                generate_name: Some("test-".to_owned()),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
-        let made = Api::all(client)
-            .create(&PostParams::default(), &namespace)
-            .await
-            .context("failed to make a namespace")?;
-        let name = made
-            .metadata
-            .name
-            .context("the API server named no namespace")?;
+        let namespace =
+            Namespace { metadata: ObjectMeta { generate_name: Some("test-".to_owned()), ..Default::default() }, ..Default::default() };
+        let made = Api::all(client).create(&PostParams::default(), &namespace).await.context("failed to make a namespace")?;
+        let name = made.metadata.name.context("the API server named no namespace")?;
         self.service_account(&name, "default").await?;
         Ok(name)
     }
@@ -219,14 +193,8 @@ impl Testbed {
         let mut running = self.parts.lock().await;
         let mut starting = Vec::new();
         // All are spawned before the first is waited for, so that they start side by side.
-        for part in wanted
-            .parts
-            .iter()
-            .filter(|part| !running.contains_key(part))
-        {
-            let (process, ready_url) = part
-                .spawn(&self.folder, &self.control_plane, &self.client()?)
-                .await?;
+        for part in wanted.parts.iter().filter(|part| !running.contains_key(part)) {
+            let (process, ready_url) = part.spawn(&self.folder, &self.control_plane, &self.client()?).await?;
             starting.push((*part, process, ready_url));
         }
         for (part, mut process, ready_url) in starting {
@@ -239,13 +207,8 @@ impl Testbed {
     async fn token(&self, namespace: &str, service_account: &str) -> Result<String> {
         self.service_account(namespace, service_account).await?;
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(24 * 3600),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
+        let request =
+            TokenRequest { spec: TokenRequestSpec { expiration_seconds: Some(24 * 3600), ..Default::default() }, ..Default::default() };
         accounts
             .create_token_request(service_account, &PostParams::default(), &request)
             .await
@@ -258,18 +221,11 @@ impl Testbed {
     /// Without the controller manager nobody makes the default account; with it, either may be first.
     async fn service_account(&self, namespace: &str, name: &str) -> Result<()> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client()?, namespace);
-        let account = ServiceAccount {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                ..Default::default()
-            },
-            ..Default::default()
-        };
+        let account = ServiceAccount { metadata: ObjectMeta { name: Some(name.to_owned()), ..Default::default() }, ..Default::default() };
         match accounts.create(&PostParams::default(), &account).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            Err(error) => Err(error)
-                .with_context(|| format!("failed to make the service account {namespace}/{name}")),
+            Err(error) => Err(error).with_context(|| format!("failed to make the service account {namespace}/{name}")),
         }
     }
 }

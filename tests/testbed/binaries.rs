@@ -73,35 +73,19 @@ impl Component {
         let recipe = |group, package, minutes: u64| Recipe {
             group,
             package,
-            ldflags: if group == "kubernetes" {
-                KUBERNETES_LDFLAGS
-            } else {
-                "-s -w"
-            },
+            ldflags: if group == "kubernetes" { KUBERNETES_LDFLAGS } else { "-s -w" },
             // Without the clients of every cloud it takes half the time and half the size; targets come from a file here.
-            tags: if group == "prometheus" {
-                "remove_all_sd"
-            } else {
-                ""
-            },
+            tags: if group == "prometheus" { "remove_all_sd" } else { "" },
             estimate: Duration::from_secs(60 * minutes),
         };
         match self {
             Self::Etcd => recipe("etcd", "go.etcd.io/etcd/server/v3", 2),
             Self::ApiServer => recipe("kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver", 9),
-            Self::ControllerManager => recipe(
-                "kubernetes",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-                3,
-            ),
+            Self::ControllerManager => recipe("kubernetes", "k8s.io/kubernetes/cmd/kube-controller-manager", 3),
             Self::Scheduler => recipe("kubernetes", "k8s.io/kubernetes/cmd/kube-scheduler", 1),
             Self::Kwok => recipe("kwok", "sigs.k8s.io/kwok/cmd/kwok", 4),
             Self::Karpenter => recipe("karpenter", "sigs.k8s.io/karpenter/kwok", 5),
-            Self::Prometheus => recipe(
-                "prometheus",
-                "github.com/prometheus/prometheus/cmd/prometheus",
-                5,
-            ),
+            Self::Prometheus => recipe("prometheus", "github.com/prometheus/prometheus/cmd/prometheus", 5),
         }
     }
 }
@@ -115,27 +99,18 @@ impl Places {
             .filter(|folder| !folder.is_empty())
             .map(PathBuf::from)
             .collect();
-        Ok(Self {
-            given,
-            built: target_folder()?.join("testbed").join("bin"),
-        })
+        Ok(Self { given, built: target_folder()?.join("testbed").join("bin") })
     }
 
     /// The binary in a named folder, if one has it.
     #[must_use]
     pub fn given(&self, component: Component) -> Option<PathBuf> {
-        self.given
-            .iter()
-            .map(|folder| folder.join(component.file_name()))
-            .find(|file| file.is_file())
+        self.given.iter().map(|folder| folder.join(component.file_name())).find(|file| file.is_file())
     }
 
     /// Where the build of the pinned version lies, or will lie.
     pub fn built(&self, component: Component) -> Result<PathBuf> {
-        Ok(self
-            .built
-            .join(stamp(&component.recipe())?)
-            .join(component.file_name()))
+        Ok(self.built.join(stamp(&component.recipe())?).join(component.file_name()))
     }
 }
 
@@ -149,9 +124,7 @@ pub async fn find(component: Component) -> Result<PathBuf> {
     if built.is_file() {
         return Ok(built);
     }
-    tokio::task::spawn_blocking(move || build(component, &built).map(|()| built))
-        .await
-        .context("the build was given up")?
+    tokio::task::spawn_blocking(move || build(component, &built).map(|()| built)).await.context("the build was given up")?
 }
 
 /// The folder of a Go module that a group pins: CRDs and kwok stages are read from there.
@@ -172,14 +145,11 @@ fn build(component: Component, built: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     // One lock for all components: several builds side by side would only slow each other down.
     let lock_path = folder.with_file_name("lock");
-    let lock = File::create(&lock_path)
-        .with_context(|| format!("failed to create {}", lock_path.display()))?;
+    let lock = File::create(&lock_path).with_context(|| format!("failed to create {}", lock_path.display()))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            say(&format!(
-                "another process is building; waiting for it before looking for {name}"
-            ));
+            say(&format!("another process is building; waiting for it before looking for {name}"));
             lock.lock().context("failed to wait for the other build")?;
         }
         Err(TryLockError::Error(error)) => {
@@ -200,60 +170,31 @@ fn build(component: Component, built: &Path) -> Result<()> {
     let output = unfinished.display().to_string();
     go(
         recipe.group,
-        &[
-            "build",
-            "-trimpath",
-            "-buildvcs=false",
-            "-ldflags",
-            recipe.ldflags,
-            "-tags",
-            recipe.tags,
-            "-o",
-            &output,
-            recipe.package,
-        ],
+        &["build", "-trimpath", "-buildvcs=false", "-ldflags", recipe.ldflags, "-tags", recipe.tags, "-o", &output, recipe.package],
     )
-    .with_context(|| {
-        format!("failed to build {name}; mend that, or set IPA_TESTBED_BIN to a folder that holds {name}")
-    })?;
-    fs::rename(&unfinished, built)
-        .with_context(|| format!("failed to move {output} to its place"))?;
-    say(&format!(
-        "built {name} in {:.0} s",
-        start.elapsed().as_secs_f64()
-    ));
+    .with_context(|| format!("failed to build {name}; mend that, or set IPA_TESTBED_BIN to a folder that holds {name}"))?;
+    fs::rename(&unfinished, built).with_context(|| format!("failed to move {output} to its place"))?;
+    say(&format!("built {name} in {:.0} s", start.elapsed().as_secs_f64()));
     Ok(())
 }
 
 fn go(group: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("go")
-        .args(arguments)
-        .current_dir(group_folder(group))
-        .env("CGO_ENABLED", "0")
-        .env("GOWORK", "off")
-        .output();
+    let output = Command::new("go").args(arguments).current_dir(group_folder(group)).env("CGO_ENABLED", "0").env("GOWORK", "off").output();
     let output = match output {
         Ok(output) => output,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-            "the command `go` was not found: install Go 1.26 or later (https://go.dev/dl) and put it on PATH"
-        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bail!("the command `go` was not found: install Go 1.26.6 or later (https://go.dev/dl) and put it on PATH")
+        }
         Err(error) => return Err(error).context("failed to run `go`"),
     };
     if !output.status.success() {
-        bail!(
-            "`go {}` failed ({}): {}",
-            arguments.join(" "),
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`go {}` failed ({}): {}", arguments.join(" "), output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn group_folder(group: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/testbed/go")
-        .join(group)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/testbed/go").join(group)
 }
 
 /// The group and a digest of all that decides what is built: another pin or flag is another folder.
@@ -262,8 +203,7 @@ fn stamp(recipe: &Recipe) -> Result<String> {
     let mut digest = Sha256::new();
     for file in ["go.mod", "go.sum"] {
         let path = folder.join(file);
-        digest
-            .update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
+        digest.update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
     }
     digest.update(recipe.ldflags);
     digest.update(recipe.tags);

@@ -27,10 +27,7 @@ impl ControlPlane {
     /// Starts both and waits until the API server says that it is ready.
     pub async fn start(folder: &Folder) -> Result<Self> {
         let credentials = Credentials::create(folder)?;
-        let (etcd_binary, api_server_binary) = (
-            binaries::find(Component::Etcd).await?,
-            binaries::find(Component::ApiServer).await?,
-        );
+        let (etcd_binary, api_server_binary) = (binaries::find(Component::Etcd).await?, binaries::find(Component::ApiServer).await?);
 
         let store = format!("http://127.0.0.1:{}", free_port()?);
         let mut etcd = start_etcd(folder, &etcd_binary, &store)?;
@@ -38,28 +35,14 @@ impl ControlPlane {
 
         let port = free_port()?;
         let server = format!("https://127.0.0.1:{port}");
-        let mut api_server =
-            start_api_server(folder, &api_server_binary, &store, port, &credentials)?;
-        api_server
-            .wait_until_answers(&format!("{server}/readyz"))
-            .await?;
+        let mut api_server = start_api_server(folder, &api_server_binary, &store, port, &credentials)?;
+        api_server.wait_until_answers(&format!("{server}/readyz")).await?;
 
         let path = folder.path().join("kubeconfig.yaml");
         let text = kubeconfig(&server, &credentials.server_certificate(), ADMIN_TOKEN);
         fs::write(&path, &text).with_context(|| format!("failed to write {}", path.display()))?;
-        let config = Config::from_custom_kubeconfig(
-            Kubeconfig::from_yaml(&text)?,
-            &KubeConfigOptions::default(),
-        )
-        .await?;
-        Ok(Self {
-            api_server,
-            etcd,
-            server,
-            credentials,
-            kubeconfig: path,
-            config,
-        })
+        let config = Config::from_custom_kubeconfig(Kubeconfig::from_yaml(&text)?, &KubeConfigOptions::default()).await?;
+        Ok(Self { api_server, etcd, server, credentials, kubeconfig: path, config })
     }
 
     /// What an administrator's client connects with.
@@ -114,13 +97,7 @@ fn start_etcd(folder: &Folder, binary: &Path, store: &str) -> Result<Process> {
     Process::start(program, folder.path())
 }
 
-fn start_api_server(
-    folder: &Folder,
-    binary: &Path,
-    store: &str,
-    port: u16,
-    credentials: &Credentials,
-) -> Result<Process> {
+fn start_api_server(folder: &Folder, binary: &Path, store: &str, port: u16, credentials: &Credentials) -> Result<Process> {
     let program = Program {
         name: "kube-apiserver",
         binary,
@@ -131,14 +108,8 @@ fn start_api_server(
             format!("--cert-dir={}", credentials.certificates.display()),
             "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
-            format!(
-                "--service-account-key-file={}",
-                credentials.public_key.display()
-            ),
-            format!(
-                "--service-account-signing-key-file={}",
-                credentials.signing_key.display()
-            ),
+            format!("--service-account-key-file={}", credentials.public_key.display()),
+            format!("--service-account-signing-key-file={}", credentials.signing_key.display()),
             "--authorization-mode=RBAC".to_owned(),
             format!("--token-auth-file={}", credentials.token_file.display()),
             // The `kubernetes` Service would point at the loopback interface, which Endpoints refuse.

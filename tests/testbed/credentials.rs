@@ -31,11 +31,7 @@ impl Credentials {
         Ok(Self {
             signing_key: write(&place, "service-account.key", &key.serialize_pem())?,
             public_key: write(&place, "service-account.pub", &key.public_key_pem())?,
-            token_file: write(
-                &place,
-                "tokens.csv",
-                &format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n"),
-            )?,
+            token_file: write(&place, "tokens.csv", &format!("{ADMIN_TOKEN},admin,admin,\"system:masters\"\n"))?,
             certificates: place,
         })
     }

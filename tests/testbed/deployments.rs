@@ -35,41 +35,22 @@ spec:
 }
 
 /// Waits until exactly this many pods of a Deployment are Ready.
-pub async fn wait_for_ready(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    replicas: i32,
-) -> Result<()> {
+pub async fn wait_for_ready(client: &Client, namespace: &str, name: &str, replicas: i32) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let what = format!("{replicas} pods of {namespace}/{name} are Ready");
     wait_until(&what, super::READY_WITHIN, async || {
         let status = deployments.get(name).await?.status.unwrap_or_default();
-        ensure!(
-            status.ready_replicas.unwrap_or_default() == replicas,
-            "the status is {status:?}"
-        );
+        ensure!(status.ready_replicas.unwrap_or_default() == replicas, "the status is {status:?}");
         Ok(())
     })
     .await
 }
 
 /// Sets the number of replicas as `kubectl scale` does, under this field manager.
-pub async fn scale(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    replicas: i32,
-    field_manager: &str,
-) -> Result<()> {
+pub async fn scale(client: &Client, namespace: &str, name: &str, replicas: i32, field_manager: &str) -> Result<()> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let patch = serde_json::json!({"spec": {"replicas": replicas}});
-    let parameters = PatchParams {
-        field_manager: Some(field_manager.to_owned()),
-        ..Default::default()
-    };
-    deployments
-        .patch_scale(name, &parameters, &Patch::Merge(&patch))
-        .await?;
+    let parameters = PatchParams { field_manager: Some(field_manager.to_owned()), ..Default::default() };
+    deployments.patch_scale(name, &parameters, &Patch::Merge(&patch)).await?;
     Ok(())
 }

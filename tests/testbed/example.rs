@@ -2,10 +2,7 @@
 //!
 //! It starts a control plane with kwok nodes, deploys what lies in `manifests/shop.yaml`, puts it under load, lets a
 //! Prometheus scrape the consequences, and prints what to type to watch IPA close the loop. Ctrl-C ends all of it.
-#![expect(
-    clippy::print_stdout,
-    reason = "the terminal is where a person reads it"
-)]
+#![expect(clippy::print_stdout, reason = "the terminal is where a person reads it")]
 
 /// The folder above, so that the testbed's files are found where the tests find them.
 #[path = ".."]
@@ -77,25 +74,12 @@ async fn run(arguments: &Arguments, load: Load) -> Result<()> {
 
     let testbed = Testbed::builder().start().await?;
     steps.done("etcd and kube-apiserver");
-    let rest = Testbed::builder()
-        .controllers()
-        .scheduler()
-        .kwok(arguments.nodes);
-    testbed
-        .add(&if arguments.karpenter {
-            rest.karpenter()
-        } else {
-            rest
-        })
-        .await?;
+    let rest = Testbed::builder().controllers().scheduler().kwok(arguments.nodes);
+    testbed.add(&if arguments.karpenter { rest.karpenter() } else { rest }).await?;
     steps.done(&format!(
         "kube-controller-manager, kube-scheduler, kwok with {} nodes{}",
         arguments.nodes,
-        if arguments.karpenter {
-            ", Karpenter"
-        } else {
-            ""
-        }
+        if arguments.karpenter { ", Karpenter" } else { "" }
     ));
 
     let client = testbed.client()?;
@@ -110,15 +94,9 @@ async fn run(arguments: &Arguments, load: Load) -> Result<()> {
 
     let web = Workload::new("shop", "web", load.clone());
     let mut api = Workload::new("shop", "api", load.scaled(API_SHARE));
-    api.behaviour = Behaviour {
-        base_latency: Duration::from_millis(80),
-        cpu_at_capacity: 0.9,
-        ..Behaviour::default()
-    };
+    api.behaviour = Behaviour { base_latency: Duration::from_millis(80), cpu_at_capacity: 0.9, ..Behaviour::default() };
     let exporter = Exporter::start(client, vec![web, api]).await?;
-    let prometheus = testbed
-        .prometheus(&[ScrapeTarget::plain(exporter.address())])
-        .await?;
+    let prometheus = testbed.prometheus(&[ScrapeTarget::plain(exporter.address())]).await?;
     steps.done("the exporter and Prometheus");
 
     let kubeconfig = testbed.kubeconfig_path().display();
@@ -148,9 +126,7 @@ struct Steps {
 
 impl Steps {
     fn begin() -> Self {
-        Self {
-            last: Instant::now(),
-        }
+        Self { last: Instant::now() }
     }
 
     fn done(&mut self, what: &str) {

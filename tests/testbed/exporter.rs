@@ -82,31 +82,18 @@ impl Exporter {
         let now = Instant::now();
         let observed: Vec<Observed> = workloads
             .into_iter()
-            .map(|workload| Observed {
-                workload,
-                load_since: now,
-                service: Service::default(),
-                pods: BTreeMap::new(),
-            })
+            .map(|workload| Observed { workload, load_since: now, service: Service::default(), pods: BTreeMap::new() })
             .collect();
         let observed = Arc::new(Mutex::new(observed));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("failed to listen on 127.0.0.1")?;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.context("failed to listen on 127.0.0.1")?;
         let address = listener.local_addr()?;
-        let router = Router::new()
-            .route("/metrics", get(page))
-            .with_state(Arc::clone(&observed));
+        let router = Router::new().route("/metrics", get(page)).with_state(Arc::clone(&observed));
         let server = tokio::spawn(async move {
             // It ends only when aborted: accepting is retried by axum.
             let _ = axum::serve(listener, router).await;
         });
         let stepper = tokio::spawn(step_forever(client, Arc::clone(&observed)));
-        Ok(Self {
-            address,
-            observed,
-            tasks: vec![server, stepper],
-        })
+        Ok(Self { address, observed, tasks: vec![server, stepper] })
     }
 
     /// What a [`super::prometheus::ScrapeTarget`] takes.
@@ -118,10 +105,7 @@ impl Exporter {
     /// Replaces a Deployment's load, beginning at its time zero.
     pub fn set_load(&self, deployment: &str, load: &Load) {
         let mut observed = lock(&self.observed);
-        for one in observed
-            .iter_mut()
-            .filter(|one| one.workload.deployment == deployment)
-        {
+        for one in observed.iter_mut().filter(|one| one.workload.deployment == deployment) {
             one.workload.load = load.clone();
             one.load_since = Instant::now();
         }
@@ -146,15 +130,8 @@ async fn step_forever(client: Client, observed: Arc<Mutex<Vec<Observed>>>) {
     let mut last = Instant::now();
     loop {
         clock.tick().await;
-        let names: Vec<(String, String)> = lock(&observed)
-            .iter()
-            .map(|one| {
-                (
-                    one.workload.namespace.clone(),
-                    one.workload.deployment.clone(),
-                )
-            })
-            .collect();
+        let names: Vec<(String, String)> =
+            lock(&observed).iter().map(|one| (one.workload.namespace.clone(), one.workload.deployment.clone())).collect();
         let mut pods = Vec::new();
         for (namespace, deployment) in &names {
             pods.push(pods_of(&client, namespace, deployment).await);
@@ -167,25 +144,14 @@ async fn step_forever(client: Client, observed: Arc<Mutex<Vec<Observed>>>) {
                 meet(&mut one.pods, &pods);
             }
             let demand = one.workload.load.at(one.load_since.elapsed());
-            service::step(
-                &mut one.service,
-                &mut one.pods,
-                &one.workload.behaviour,
-                demand,
-                seconds,
-            );
+            service::step(&mut one.service, &mut one.pods, &one.workload.behaviour, demand, seconds);
         }
     }
 }
 
 async fn pods_of(client: &Client, namespace: &str, deployment: &str) -> Result<Vec<Pod>> {
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    let labels = deployments
-        .get(deployment)
-        .await?
-        .spec
-        .and_then(|spec| spec.selector.match_labels)
-        .unwrap_or_default();
+    let labels = deployments.get(deployment).await?.spec.and_then(|spec| spec.selector.match_labels).unwrap_or_default();
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let of_deployment = ListParams::default().labels_from(&Selector::from_iter(labels));
     Ok(pods.list(&of_deployment).await?.items)
@@ -200,21 +166,13 @@ fn meet(known: &mut BTreeMap<String, PodState>, pods: &[Pod]) {
         state.uid = pod.uid().unwrap_or_default();
         let spec = pod.spec.clone().unwrap_or_default();
         state.cpu_limited = spec.containers.iter().any(|container| {
-            container
-                .resources
-                .as_ref()
-                .and_then(|resources| resources.limits.as_ref())
-                .is_some_and(|limits| limits.contains_key("cpu"))
+            container.resources.as_ref().and_then(|resources| resources.limits.as_ref()).is_some_and(|limits| limits.contains_key("cpu"))
         });
         state.node = spec.node_name.unwrap_or_default();
         let status = pod.status.clone().unwrap_or_default();
         state.running = status.phase.as_deref() == Some("Running");
         state.ready = pod.metadata.deletion_timestamp.is_none()
-            && status
-                .conditions
-                .unwrap_or_default()
-                .iter()
-                .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+            && status.conditions.unwrap_or_default().iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
         state.containers = status.container_statuses.unwrap_or_default();
     }
 }

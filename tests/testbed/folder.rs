@@ -24,16 +24,11 @@ pub struct Folder {
 impl Folder {
     /// Makes the folder.
     pub fn new() -> Result<Self> {
-        let mut folder = tempfile::Builder::new()
-            .prefix("ipa-testbed-")
-            .tempdir()
-            .context("failed to make a temporary folder for the testbed")?;
+        let mut folder =
+            tempfile::Builder::new().prefix("ipa-testbed-").tempdir().context("failed to make a temporary folder for the testbed")?;
         if std::env::var_os(KEEP).is_some() {
             folder.disable_cleanup(true);
-            return Ok(Self {
-                folder,
-                janitor: None,
-            });
+            return Ok(Self { folder, janitor: None });
         }
         let mut janitor = Command::new("sh")
             .args(["-c", JANITOR, "sh"])
@@ -46,10 +41,7 @@ impl Folder {
             .spawn()
             .context("failed to start `sh`, which tidies up after the testbed")?;
         let lifeline = janitor.stdin.take().context("`sh` has no standard input")?;
-        Ok(Self {
-            folder,
-            janitor: Some((janitor, lifeline)),
-        })
+        Ok(Self { folder, janitor: Some((janitor, lifeline)) })
     }
 
     /// Where it is.
@@ -61,8 +53,7 @@ impl Folder {
     /// Makes a folder in it.
     pub fn subfolder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path().join(name);
-        std::fs::create_dir_all(&path)
-            .with_context(|| format!("failed to make the folder {}", path.display()))?;
+        std::fs::create_dir_all(&path).with_context(|| format!("failed to make the folder {}", path.display()))?;
         Ok(path)
     }
 }

@@ -6,11 +6,7 @@ use anyhow::{Result, bail};
 
 /// A client for components whose certificate nobody signed: they make it themselves at start, on this machine.
 pub fn loopback_client() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder()
-        .tls_danger_accept_invalid_certs(true)
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .build()?)
+    Ok(reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().timeout(Duration::from_secs(10)).build()?)
 }
 
 /// The body of a successful answer; anything else is an error that shows the status and the body.

@@ -20,11 +20,7 @@ pub async fn oom_kill(client: &Client, namespace: &str, pod: &str, container: &s
         .with_context(|| format!("pod {namespace}/{pod} reports no container {container} yet"))?;
     status.restart_count += 1;
     status.last_state = Some(ContainerState {
-        terminated: Some(ContainerStateTerminated {
-            exit_code: KILLED,
-            reason: Some("OOMKilled".to_owned()),
-            ..Default::default()
-        }),
+        terminated: Some(ContainerStateTerminated { exit_code: KILLED, reason: Some("OOMKilled".to_owned()), ..Default::default() }),
         ..Default::default()
     });
     pods.replace_status(pod, &PostParams::default(), &killed)

@@ -44,12 +44,7 @@ pub enum Part {
 
 impl Part {
     /// Starts it; returns the address that answers once it is ready.
-    pub async fn spawn(
-        self,
-        folder: &Folder,
-        control_plane: &ControlPlane,
-        client: &Client,
-    ) -> Result<(Process, String)> {
+    pub async fn spawn(self, folder: &Folder, control_plane: &ControlPlane, client: &Client) -> Result<(Process, String)> {
         match self {
             Self::ControllerManager => controller_manager(folder, control_plane).await,
             Self::Scheduler => scheduler(folder, control_plane).await,
@@ -59,24 +54,15 @@ impl Part {
     }
 }
 
-async fn controller_manager(
-    folder: &Folder,
-    control_plane: &ControlPlane,
-) -> Result<(Process, String)> {
+async fn controller_manager(folder: &Folder, control_plane: &ControlPlane) -> Result<(Process, String)> {
     let port = free_port()?;
-    let place = folder
-        .subfolder("kube-controller-manager")?
-        .display()
-        .to_string();
+    let place = folder.subfolder("kube-controller-manager")?.display().to_string();
     let program = Program {
         name: "kube-controller-manager",
         binary: &binaries::find(Component::ControllerManager).await?,
         arguments: vec![
             format!("--kubeconfig={}", control_plane.kubeconfig_path().display()),
-            format!(
-                "--service-account-private-key-file={}",
-                control_plane.credentials().signing_key.display()
-            ),
+            format!("--service-account-private-key-file={}", control_plane.credentials().signing_key.display()),
             "--use-service-account-credentials=true".to_owned(),
             "--leader-elect=false".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
@@ -100,10 +86,7 @@ async fn scheduler(folder: &Folder, control_plane: &ControlPlane) -> Result<(Pro
             "--leader-elect=false".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--secure-port={port}"),
-            format!(
-                "--cert-dir={}",
-                folder.subfolder("kube-scheduler")?.display()
-            ),
+            format!("--cert-dir={}", folder.subfolder("kube-scheduler")?.display()),
         ],
         environment: vec![],
     };
@@ -123,17 +106,8 @@ async fn kwok(folder: &Folder, control_plane: &ControlPlane) -> Result<(Process,
         format!("--server-address=127.0.0.1:{port}"),
         "--node-lease-duration-seconds=40".to_owned(),
     ];
-    arguments.extend(
-        stages
-            .iter()
-            .map(|path| format!("--config={}", path.display())),
-    );
-    let program = Program {
-        name: "kwok",
-        binary: &binaries::find(Component::Kwok).await?,
-        arguments,
-        environment: vec![],
-    };
+    arguments.extend(stages.iter().map(|path| format!("--config={}", path.display())));
+    let program = Program { name: "kwok", binary: &binaries::find(Component::Kwok).await?, arguments, environment: vec![] };
     let process = Process::start(program, folder.path())?;
     Ok((process, format!("http://127.0.0.1:{port}/healthz")))
 }
@@ -141,25 +115,19 @@ async fn kwok(folder: &Folder, control_plane: &ControlPlane) -> Result<(Process,
 /// kwok's stage with a delay taken from the pod's annotation, so that a start-up time can be played.
 fn delayed_pod_ready(folder: &Folder, module: &Path) -> Result<PathBuf> {
     let source = module.join(KWOK_POD_READY);
-    let text = fs::read_to_string(&source)
-        .with_context(|| format!("failed to read {}", source.display()))?;
-    let mut stage: serde_json::Value = serde_saphyr::from_str(&text)
-        .with_context(|| format!("failed to read {} as YAML", source.display()))?;
+    let text = fs::read_to_string(&source).with_context(|| format!("failed to read {}", source.display()))?;
+    let mut stage: serde_json::Value =
+        serde_saphyr::from_str(&text).with_context(|| format!("failed to read {} as YAML", source.display()))?;
     stage["spec"]["delay"] = serde_json::json!({
         "durationMilliseconds": 0,
         "durationFrom": {"expressionFrom": format!(".metadata.annotations[\"{STARTUP_ANNOTATION}\"]")},
     });
     let path = folder.path().join("pod-ready-after-startup.yaml");
-    fs::write(&path, format!("{stage:#}\n"))
-        .with_context(|| format!("failed to write {}", path.display()))?;
+    fs::write(&path, format!("{stage:#}\n")).with_context(|| format!("failed to write {}", path.display()))?;
     Ok(path)
 }
 
-async fn karpenter(
-    folder: &Folder,
-    control_plane: &ControlPlane,
-    client: &Client,
-) -> Result<(Process, String)> {
+async fn karpenter(folder: &Folder, control_plane: &ControlPlane, client: &Client) -> Result<(Process, String)> {
     let module = binaries::module_folder("karpenter", "sigs.k8s.io/karpenter").await?;
     for crds in KARPENTER_CRDS {
         for definition in yaml_files(&module.join(crds))? {
@@ -172,19 +140,13 @@ async fn karpenter(
         binary: &binaries::find(Component::Karpenter).await?,
         arguments: vec![],
         environment: vec![
-            (
-                "KUBECONFIG",
-                control_plane.kubeconfig_path().display().to_string(),
-            ),
+            ("KUBECONFIG", control_plane.kubeconfig_path().display().to_string()),
             ("DISABLE_LEADER_ELECTION", "true".to_owned()),
             ("METRICS_PORT", free_port()?.to_string()),
             ("HEALTH_PROBE_PORT", health.to_string()),
             ("CPU_REQUESTS", "1000".to_owned()),
             ("SYSTEM_NAMESPACE", "kube-system".to_owned()),
-            (
-                "FEATURE_GATES",
-                "NodeOverlay=true,CapacityBuffer=true".to_owned(),
-            ),
+            ("FEATURE_GATES", "NodeOverlay=true,CapacityBuffer=true".to_owned()),
         ],
     };
     let process = Process::start(program, folder.path())?;
@@ -193,14 +155,9 @@ async fn karpenter(
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("failed to read {}", folder.display()))?
-    {
+    for entry in fs::read_dir(folder).with_context(|| format!("failed to read {}", folder.display()))? {
         let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "yaml")
-        {
+        if path.extension().is_some_and(|extension| extension == "yaml") {
             files.push(path);
         }
     }

@@ -44,8 +44,7 @@ impl Process {
     /// Starts it with its output in `<folder>/<name>.log`.
     pub fn start(program: Program<'_>, folder: &Path) -> Result<Self> {
         let log = folder.join(format!("{}.log", program.name));
-        let output =
-            File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
+        let output = File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
         let errors = output.try_clone().context("failed to share a log file")?;
         let mut child = Command::new("sh")
             .args(["-c", WATCHED, "sh"])
@@ -61,12 +60,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("failed to start {}", program.binary.display()))?;
         let lifeline = child.stdin.take();
-        Ok(Self {
-            name: program.name.to_owned(),
-            child,
-            lifeline,
-            log,
-        })
+        Ok(Self { name: program.name.to_owned(), child, lifeline, log })
     }
 
     /// Its process id.
@@ -78,31 +72,22 @@ impl Process {
     /// Waits until an HTTP GET of this address succeeds; says why, with the log's end, when it does not.
     pub async fn wait_until_answers(&mut self, url: &str) -> Result<()> {
         let client = http::loopback_client()?;
-        let answered = wait_until(
-            &format!("{} answers", self.name),
-            super::READY_WITHIN,
-            async || {
-                if let Some(status) = self.child.try_wait()? {
-                    // The outer value stops the waiting: a process that has ended will not answer any more.
-                    return Ok(Err(status));
-                }
-                http::get(&client, url).await?;
-                Ok(Ok(()))
-            },
-        )
+        let what = format!("{} answers", self.name);
+        let answered = wait_until(&what, super::READY_WITHIN, async || {
+            if let Some(status) = self.child.try_wait()? {
+                // An answer as well: a process that has ended need not be waited for.
+                return Ok(Some(status));
+            }
+            http::get(&client, url).await?;
+            Ok(None)
+        })
         .await;
         match answered {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(status)) => bail!(
-                "{} ended while starting ({status}); its log ends with:\n{}",
-                self.name,
-                self.log_tail()
-            ),
-            Err(error) => Err(error).context(format!(
-                "{} did not become ready; its log ends with:\n{}",
-                self.name,
-                self.log_tail()
-            )),
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => bail!("{} ended while starting ({status}); its log ends with:\n{}", self.name, self.log_tail()),
+            Err(error) => {
+                Err(error).with_context(|| format!("{} did not become ready; its log ends with:\n{}", self.name, self.log_tail()))
+            }
         }
     }
 
@@ -127,7 +112,6 @@ impl Drop for Process {
 
 /// A port of the loopback interface that nothing listens on just now.
 pub fn free_port() -> Result<u16> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")
-        .context("failed to find a free port on 127.0.0.1")?;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("failed to find a free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }

@@ -36,10 +36,7 @@ impl ScrapeTarget {
     /// A target whose samples keep the labels that they have.
     #[must_use]
     pub fn plain(address: std::net::SocketAddr) -> Self {
-        Self {
-            address: address.to_string(),
-            labels: BTreeMap::new(),
-        }
+        Self { address: address.to_string(), labels: BTreeMap::new() }
     }
 }
 
@@ -65,14 +62,8 @@ impl Prometheus {
             environment: vec![],
         };
         let mut process = Process::start(program, folder.path())?;
-        process
-            .wait_until_answers(&format!("{url}/-/ready"))
-            .await?;
-        Ok(Self {
-            process,
-            url,
-            targets: targets_path,
-        })
+        process.wait_until_answers(&format!("{url}/-/ready")).await?;
+        Ok(Self { process, url, targets: targets_path })
     }
 
     /// What `--prometheus-url` takes.
@@ -92,14 +83,8 @@ impl Prometheus {
         url.query_pairs_mut().append_pair("query", query);
         let body = http::get(&http::loopback_client()?, url.as_str()).await?;
         let answer: serde_json::Value = serde_json::from_str(&body)?;
-        let samples = answer["data"]["result"]
-            .as_array()
-            .with_context(|| format!("the answer to {query} holds no vector: {body}"))?;
-        ensure!(
-            samples.len() == 1,
-            "{query} has {} samples, not one: {body}",
-            samples.len()
-        );
+        let samples = answer["data"]["result"].as_array().with_context(|| format!("the answer to {query} holds no vector: {body}"))?;
+        ensure!(samples.len() == 1, "{query} has {} samples, not one: {body}", samples.len());
         samples[0]["value"][1]
             .as_str()
             .and_then(|text| text.parse().ok())
@@ -120,10 +105,7 @@ fn configuration(targets: &Path) -> String {
 }
 
 fn write_targets(path: &Path, targets: &[ScrapeTarget]) -> Result<()> {
-    let groups: Vec<_> = targets
-        .iter()
-        .map(|target| serde_json::json!({"targets": [target.address], "labels": target.labels}))
-        .collect();
+    let groups: Vec<_> = targets.iter().map(|target| serde_json::json!({"targets": [target.address], "labels": target.labels})).collect();
     // Renamed into place, since Prometheus may read at any moment.
     let unfinished = path.with_extension("unfinished");
     write(&unfinished, &serde_json::to_string_pretty(&groups)?)?;

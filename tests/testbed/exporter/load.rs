@@ -25,46 +25,25 @@ pub enum Load {
 impl Load {
     /// Reads a recording with the header `t,value`, `t` in seconds.
     pub fn read_csv(path: &Path, speed: f64) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
         Self::parse_csv(&text, speed).with_context(|| format!("{} is no recording", path.display()))
     }
 
     /// Reads the text of a recording.
     pub fn parse_csv(text: &str, speed: f64) -> Result<Self> {
-        ensure!(
-            speed.is_finite() && speed > 0.0,
-            "the speed must be above 0, and is {speed}"
-        );
+        ensure!(speed.is_finite() && speed > 0.0, "the speed must be above 0, and is {speed}");
         let mut lines = text.lines();
         let header = lines.next().unwrap_or_default().trim();
-        ensure!(
-            header == "t,value",
-            "line 1 must be the header `t,value`, and is `{header}`"
-        );
+        ensure!(header == "t,value", "line 1 must be the header `t,value`, and is `{header}`");
         let mut points: Vec<(f64, f64)> = Vec::new();
-        for (index, line) in lines
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
+        for (index, line) in lines.enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let number = index + 2;
-            let (t, value) = line
-                .split_once(',')
-                .with_context(|| format!("line {number} must hold two columns, and is `{line}`"))?;
-            let parse = |text: &str| -> Result<f64> {
-                text.trim()
-                    .parse()
-                    .with_context(|| format!("line {number}: `{text}` is no number"))
-            };
+            let (t, value) = line.split_once(',').with_context(|| format!("line {number} must hold two columns, and is `{line}`"))?;
+            let parse =
+                |text: &str| -> Result<f64> { text.trim().parse().with_context(|| format!("line {number}: `{text}` is no number")) };
             let (t, value) = (parse(t)?, parse(value)?);
-            ensure!(
-                value.is_finite() && value >= 0.0,
-                "line {number}: the value must be 0 or more, and is {value}"
-            );
-            ensure!(
-                points.last().is_none_or(|last| last.0 < t),
-                "line {number}: t must rise from line to line"
-            );
+            ensure!(value.is_finite() && value >= 0.0, "line {number}: the value must be 0 or more, and is {value}");
+            ensure!(points.last().is_none_or(|last| last.0 < t), "line {number}: t must rise from line to line");
             points.push((t, value));
         }
         ensure!(points.len() >= 2, "it needs two lines of values or more");
@@ -90,13 +69,9 @@ impl Load {
     pub fn scaled(&self, factor: f64) -> Self {
         match self {
             Self::Constant(value) => Self::Constant(value * factor),
-            Self::Replay { points, speed } => Self::Replay {
-                points: points
-                    .iter()
-                    .map(|(t, value)| (*t, value * factor))
-                    .collect(),
-                speed: *speed,
-            },
+            Self::Replay { points, speed } => {
+                Self::Replay { points: points.iter().map(|(t, value)| (*t, value * factor)).collect(), speed: *speed }
+            }
         }
     }
 

@@ -37,11 +37,7 @@ pub fn render(observed: &[Observed]) -> String {
 }
 
 fn ingress(page: &mut Page, observed: &[Observed]) {
-    page.family(
-        "nginx_ingress_controller_requests",
-        "counter",
-        "The total number of client requests",
-    );
+    page.family("nginx_ingress_controller_requests", "counter", "The total number of client requests");
     for one in observed {
         for (status, count) in &one.service.requests {
             let labels = ingress_labels(&one.workload, status);
@@ -49,11 +45,7 @@ fn ingress(page: &mut Page, observed: &[Observed]) {
         }
     }
     let name = "nginx_ingress_controller_request_duration_seconds";
-    page.family(
-        name,
-        "histogram",
-        "The request processing time in milliseconds",
-    );
+    page.family(name, "histogram", "The request processing time in milliseconds");
     for one in observed {
         let labels = ingress_labels(&one.workload, "200");
         let mut total = 0.0;
@@ -86,18 +78,10 @@ fn ingress_labels<'a>(workload: &'a Workload, status: &'a str) -> Labels<'a> {
 }
 
 fn application(page: &mut Page, observed: &[Observed]) {
-    page.family(
-        "http_requests_total",
-        "counter",
-        "Requests that this pod answered.",
-    );
+    page.family("http_requests_total", "counter", "Requests that this pod answered.");
     for (workload, name, pod) in pods(observed) {
         for (code, count) in &pod.requests {
-            let labels = vec![
-                ("namespace", workload.namespace.as_str()),
-                ("pod", name),
-                ("code", *code),
-            ];
+            let labels = vec![("namespace", workload.namespace.as_str()), ("pod", name), ("code", *code)];
             page.sample("http_requests_total", &labels, count.floor());
         }
     }
@@ -106,116 +90,55 @@ fn application(page: &mut Page, observed: &[Observed]) {
 fn cadvisor(page: &mut Page, observed: &[Observed]) {
     let running = || pods(observed).filter(|(.., pod)| pod.running);
     let limited = || running().filter(|(.., pod)| pod.cpu_limited);
-    page.family(
-        "container_cpu_usage_seconds_total",
-        "counter",
-        "Cumulative cpu time consumed in seconds.",
-    );
+    page.family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed in seconds.");
     for (workload, name, pod) in running() {
-        for mut labels in [
-            container_labels(workload, name, pod),
-            pod_labels(workload, name, pod),
-        ] {
+        for mut labels in [container_labels(workload, name, pod), pod_labels(workload, name, pod)] {
             labels.push(("cpu", "total"));
-            page.sample(
-                "container_cpu_usage_seconds_total",
-                &labels,
-                pod.cpu_seconds,
-            );
+            page.sample("container_cpu_usage_seconds_total", &labels, pod.cpu_seconds);
         }
     }
-    page.family(
-        "container_cpu_cfs_periods_total",
-        "counter",
-        "Number of elapsed enforcement period intervals.",
-    );
+    page.family("container_cpu_cfs_periods_total", "counter", "Number of elapsed enforcement period intervals.");
     for (workload, name, pod) in limited() {
         let labels = container_labels(workload, name, pod);
-        page.sample(
-            "container_cpu_cfs_periods_total",
-            &labels,
-            pod.periods.floor(),
-        );
+        page.sample("container_cpu_cfs_periods_total", &labels, pod.periods.floor());
     }
-    page.family(
-        "container_cpu_cfs_throttled_periods_total",
-        "counter",
-        "Number of throttled period intervals.",
-    );
+    page.family("container_cpu_cfs_throttled_periods_total", "counter", "Number of throttled period intervals.");
     for (workload, name, pod) in limited() {
         let labels = container_labels(workload, name, pod);
-        page.sample(
-            "container_cpu_cfs_throttled_periods_total",
-            &labels,
-            pod.throttled_periods.floor(),
-        );
+        page.sample("container_cpu_cfs_throttled_periods_total", &labels, pod.throttled_periods.floor());
     }
-    page.family(
-        "container_memory_working_set_bytes",
-        "gauge",
-        "Current working set of the container in bytes.",
-    );
+    page.family("container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes.");
     for (workload, name, pod) in running() {
-        for labels in [
-            container_labels(workload, name, pod),
-            pod_labels(workload, name, pod),
-        ] {
-            page.sample(
-                "container_memory_working_set_bytes",
-                &labels,
-                pod.memory.floor(),
-            );
+        for labels in [container_labels(workload, name, pod), pod_labels(workload, name, pod)] {
+            page.sample("container_memory_working_set_bytes", &labels, pod.memory.floor());
         }
     }
 }
 
-fn container_labels<'a>(
-    workload: &'a Workload,
-    pod_name: &'a str,
-    pod: &'a PodState,
-) -> Labels<'a> {
+fn container_labels<'a>(workload: &'a Workload, pod_name: &'a str, pod: &'a PodState) -> Labels<'a> {
     let mut labels = pod_labels(workload, pod_name, pod);
-    labels.extend([
-        ("container", workload.deployment.as_str()),
-        ("image", IMAGE),
-    ]);
+    labels.extend([("container", workload.deployment.as_str()), ("image", IMAGE)]);
     labels
 }
 
 fn pod_labels<'a>(workload: &'a Workload, pod_name: &'a str, pod: &'a PodState) -> Labels<'a> {
-    vec![
-        ("namespace", &workload.namespace),
-        ("pod", pod_name),
-        ("node", &pod.node),
-    ]
+    vec![("namespace", &workload.namespace), ("pod", pod_name), ("node", &pod.node)]
 }
 
 fn kube_state_metrics(page: &mut Page, observed: &[Observed]) {
     let containers = || {
         pods(observed).flat_map(|(workload, name, pod)| {
             pod.containers.iter().map(move |container| {
-                let labels: Labels<'_> = vec![
-                    ("namespace", &workload.namespace),
-                    ("pod", name),
-                    ("uid", &pod.uid),
-                    ("container", &container.name),
-                ];
+                let labels: Labels<'_> =
+                    vec![("namespace", &workload.namespace), ("pod", name), ("uid", &pod.uid), ("container", &container.name)];
                 (labels, container)
             })
         })
     };
-    page.family(
-        "kube_pod_container_status_restarts_total",
-        "counter",
-        "The number of container restarts per container.",
-    );
+    page.family("kube_pod_container_status_restarts_total", "counter", "The number of container restarts per container.");
     for (labels, container) in containers() {
         let restarts = f64::from(container.restart_count);
-        page.sample(
-            "kube_pod_container_status_restarts_total",
-            &labels,
-            restarts,
-        );
+        page.sample("kube_pod_container_status_restarts_total", &labels, restarts);
     }
     page.family(
         "kube_pod_container_status_last_terminated_reason",
@@ -223,18 +146,11 @@ fn kube_state_metrics(page: &mut Page, observed: &[Observed]) {
         "Describes the last reason the container was in terminated state.",
     );
     for (mut labels, container) in containers() {
-        let reason = container
-            .last_state
-            .as_ref()
-            .and_then(|state| state.terminated.as_ref())
-            .and_then(|terminated| terminated.reason.as_deref());
+        let reason =
+            container.last_state.as_ref().and_then(|state| state.terminated.as_ref()).and_then(|terminated| terminated.reason.as_deref());
         if let Some(reason) = reason {
             labels.push(("reason", reason));
-            page.sample(
-                "kube_pod_container_status_last_terminated_reason",
-                &labels,
-                1.0,
-            );
+            page.sample("kube_pod_container_status_last_terminated_reason", &labels, 1.0);
         }
     }
 }
@@ -243,32 +159,17 @@ fn truth(page: &mut Page, observed: &[Observed]) {
     let mut gauge = |name: &str, help: &str, value: fn(&Observed) -> f64| {
         page.family(name, "gauge", help);
         for one in observed {
-            let labels = vec![
-                ("namespace", one.workload.namespace.as_str()),
-                ("deployment", one.workload.deployment.as_str()),
-            ];
+            let labels = vec![("namespace", one.workload.namespace.as_str()), ("deployment", one.workload.deployment.as_str())];
             page.sample(name, &labels, value(one));
         }
     };
-    gauge("testbed_ready_replicas", "Pods that serve now.", |one| {
-        one.pods.values().filter(|pod| pod.ready).count() as f64
-    });
-    gauge(
-        "testbed_utilisation_ratio",
-        "Offered load over capacity.",
-        |one| one.service.utilisation,
-    );
-    gauge("testbed_backlog_requests", "Requests that wait.", |one| {
-        one.service.backlog
-    });
+    gauge("testbed_ready_replicas", "Pods that serve now.", |one| one.pods.values().filter(|pod| pod.ready).count() as f64);
+    gauge("testbed_utilisation_ratio", "Offered load over capacity.", |one| one.service.utilisation);
+    gauge("testbed_backlog_requests", "Requests that wait.", |one| one.service.backlog);
 }
 
 fn pods(observed: &[Observed]) -> impl Iterator<Item = (&Workload, &str, &PodState)> {
-    observed.iter().flat_map(|one| {
-        one.pods
-            .iter()
-            .map(move |(name, pod)| (&one.workload, name.as_str(), pod))
-    })
+    observed.iter().flat_map(|one| one.pods.iter().map(move |(name, pod)| (&one.workload, name.as_str(), pod)))
 }
 
 #[derive(Default)]
@@ -284,15 +185,8 @@ impl Page {
 
     fn sample(&mut self, name: &str, labels: &[(&'static str, &str)], value: f64) {
         // Label values here are names of Kubernetes objects and constants: nothing in them needs escaping.
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(label, value)| format!("{label}=\"{value}\""))
-            .collect();
-        let number = if value.is_infinite() {
-            "+Inf".to_owned()
-        } else {
-            value.to_string()
-        };
+        let labels: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let number = if value.is_infinite() { "+Inf".to_owned() } else { value.to_string() };
         self.line(format_args!("{name}{{{}}} {number}", labels.join(",")));
     }
 

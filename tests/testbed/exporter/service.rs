@@ -9,9 +9,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ContainerStatus;
 
 /// Upper bounds of the latency histogram in seconds: ingress-nginx's own, which are `client_golang`'s.
-pub const BUCKETS: [f64; 11] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+pub const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// CPU periods of the kernel's scheduler in a second (`cpu.cfs_period_us` is 100 ms).
 const PERIODS_PER_SECOND: f64 = 10.0;
@@ -95,13 +93,7 @@ impl Default for Behaviour {
 }
 
 /// Lets `seconds` pass under `demand` requests a second.
-pub fn step(
-    service: &mut Service,
-    pods: &mut BTreeMap<String, PodState>,
-    behaviour: &Behaviour,
-    demand: f64,
-    seconds: f64,
-) {
+pub fn step(service: &mut Service, pods: &mut BTreeMap<String, PodState>, behaviour: &Behaviour, demand: f64, seconds: f64) {
     let ready = pods.values().filter(|pod| pod.ready).count() as f64;
     let capacity = ready * behaviour.capacity;
     let offered = demand * seconds;
@@ -152,14 +144,7 @@ fn observe(service: &mut Service, behaviour: &Behaviour, capacity: f64, served: 
 }
 
 /// Shares the work evenly among the Ready pods.
-fn share(
-    pods: &mut BTreeMap<String, PodState>,
-    behaviour: &Behaviour,
-    served: f64,
-    lost: f64,
-    ready: f64,
-    seconds: f64,
-) {
+fn share(pods: &mut BTreeMap<String, PodState>, behaviour: &Behaviour, served: f64, lost: f64, ready: f64, seconds: f64) {
     let rate = served / seconds.max(f64::EPSILON) / ready;
     let busy = (rate / behaviour.capacity).min(1.0);
     let throttled = ((busy - THROTTLED_FROM) / (1.0 - THROTTLED_FROM)).clamp(0.0, 1.0);

@@ -31,10 +31,7 @@ async fn a_service_account_may_do_what_its_roles_say_and_nothing_else() -> Resul
     let client = testbed.client_as(&namespace, "reader").await?;
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace);
     let refused = maps.list(&ListParams::default()).await.unwrap_err();
-    assert!(
-        matches!(&refused, kube::Error::Api(status) if status.is_forbidden()),
-        "{refused}"
-    );
+    assert!(matches!(&refused, kube::Error::Api(status) if status.is_forbidden()), "{refused}");
 
     let role = "
 apiVersion: rbac.authorization.k8s.io/v1
@@ -50,44 +47,21 @@ subjects: [{kind: ServiceAccount, name: reader}]
 ";
     apply_yaml(&testbed.client()?, role, Some(&namespace), MANAGER).await?;
     // The authorizer learns of new roles by watching them.
-    wait_until("the role is in force", SOON, async || {
-        Ok(maps.list(&ListParams::default()).await?)
-    })
-    .await?;
-    let map = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some("map".to_owned()),
-            ..Default::default()
-        },
-        ..Default::default()
-    };
+    wait_until("the role is in force", SOON, async || Ok(maps.list(&ListParams::default()).await?)).await?;
+    let map = ConfigMap { metadata: ObjectMeta { name: Some("map".to_owned()), ..Default::default() }, ..Default::default() };
     assert!(maps.create(&PostParams::default(), &map).await.is_err());
     Ok(())
 }
 
 #[tokio::test]
 async fn twenty_pods_are_scheduled_and_ready_on_kwok_nodes() -> Result<()> {
-    let testbed = Testbed::builder()
-        .controllers()
-        .scheduler()
-        .kwok(3)
-        .shared()
-        .await?;
+    let testbed = Testbed::builder().controllers().scheduler().kwok(3).shared().await?;
     let client = testbed.client()?;
     let namespace = testbed.namespace().await?;
     let start = Instant::now();
-    apply_yaml(
-        &client,
-        &deployments::manifest("web", 20, ""),
-        Some(&namespace),
-        MANAGER,
-    )
-    .await?;
+    apply_yaml(&client, &deployments::manifest("web", 20, ""), Some(&namespace), MANAGER).await?;
     deployments::wait_for_ready(&client, &namespace, "web", 20).await?;
-    println!(
-        "twenty pods were Ready {:.1} s after apply",
-        start.elapsed().as_secs_f64()
-    );
+    println!("twenty pods were Ready {:.1} s after apply", start.elapsed().as_secs_f64());
 
     let pods: Api<Pod> = Api::namespaced(client, &namespace);
     for pod in pods.list(&ListParams::default()).await? {
@@ -99,12 +73,7 @@ async fn twenty_pods_are_scheduled_and_ready_on_kwok_nodes() -> Result<()> {
 
 #[tokio::test]
 async fn a_pod_takes_the_startup_time_that_its_annotation_gives() -> Result<()> {
-    let testbed = Testbed::builder()
-        .controllers()
-        .scheduler()
-        .kwok(3)
-        .shared()
-        .await?;
+    let testbed = Testbed::builder().controllers().scheduler().kwok(3).shared().await?;
     let client = testbed.client()?;
     let namespace = testbed.namespace().await?;
     let slow = deployments::manifest("slow", 1, "annotations: {ipa.dev/startup: 4s}");
@@ -113,10 +82,7 @@ async fn a_pod_takes_the_startup_time_that_its_annotation_gives() -> Result<()> 
 
     let pods: Api<Pod> = Api::namespaced(client, &namespace);
     let pod = pods.list(&ListParams::default()).await?.items.remove(0);
-    let conditions = pod
-        .status
-        .and_then(|status| status.conditions)
-        .unwrap_or_default();
+    let conditions = pod.status.and_then(|status| status.conditions).unwrap_or_default();
     let since = |kind: &str| {
         conditions
             .iter()
@@ -132,22 +98,10 @@ async fn a_pod_takes_the_startup_time_that_its_annotation_gives() -> Result<()> 
 
 #[tokio::test]
 async fn karpenter_launches_a_node_for_a_pending_pod() -> Result<()> {
-    let testbed = Testbed::builder()
-        .controllers()
-        .scheduler()
-        .kwok(0)
-        .karpenter()
-        .shared()
-        .await?;
+    let testbed = Testbed::builder().controllers().scheduler().kwok(0).karpenter().shared().await?;
     let client = testbed.client()?;
     let namespace = testbed.namespace().await?;
-    apply_yaml(
-        &client,
-        include_str!("../manifests/node-pool.yaml"),
-        None,
-        MANAGER,
-    )
-    .await?;
+    apply_yaml(&client, include_str!("../manifests/node-pool.yaml"), None, MANAGER).await?;
     let start = Instant::now();
     let pod_spec = "
       nodeSelector: {karpenter.sh/nodepool: default}
@@ -155,10 +109,7 @@ async fn karpenter_launches_a_node_for_a_pending_pod() -> Result<()> {
     let burst = deployments::manifest("burst", 20, "") + pod_spec;
     apply_yaml(&client, &burst, Some(&namespace), MANAGER).await?;
     deployments::wait_for_ready(&client, &namespace, "burst", 20).await?;
-    println!(
-        "twenty pods were Ready on Karpenter's nodes {:.1} s after apply",
-        start.elapsed().as_secs_f64()
-    );
+    println!("twenty pods were Ready on Karpenter's nodes {:.1} s after apply", start.elapsed().as_secs_f64());
 
     let nodes: Api<Node> = Api::all(client);
     let of_karpenter = ListParams::default().labels("karpenter.sh/nodepool=default");

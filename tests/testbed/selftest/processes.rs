@@ -28,10 +28,7 @@ async fn a_component_that_cannot_start_shows_the_end_of_its_log() -> Result<()> 
         environment: vec![],
     };
     let mut process = Process::start(program, folder.path())?;
-    let error = process
-        .wait_until_answers("http://127.0.0.1:1/health")
-        .await
-        .unwrap_err();
+    let error = process.wait_until_answers("http://127.0.0.1:1/health").await.unwrap_err();
     assert!(format!("{error:#}").contains("no-such-flag"), "{error:#}");
     Ok(())
 }
@@ -42,20 +39,11 @@ fn named_folders_are_looked_into_before_anything_is_built() -> Result<()> {
     fs::write(first.path().join("etcd"), "")?;
     fs::write(second.path().join("etcd"), "")?;
     fs::write(second.path().join("kube-apiserver"), "")?;
-    let environment: BTreeMap<&str, OsString> = [
-        ("IPA_TESTBED_BIN", first.path().into()),
-        ("KUBEBUILDER_ASSETS", second.path().into()),
-    ]
-    .into();
+    let environment: BTreeMap<&str, OsString> =
+        [("IPA_TESTBED_BIN", first.path().into()), ("KUBEBUILDER_ASSETS", second.path().into())].into();
     let places = Places::read(|name| environment.get(name).cloned())?;
-    assert_eq!(
-        places.given(Component::Etcd),
-        Some(first.path().join("etcd"))
-    );
-    assert_eq!(
-        places.given(Component::ApiServer),
-        Some(second.path().join("kube-apiserver"))
-    );
+    assert_eq!(places.given(Component::Etcd), Some(first.path().join("etcd")));
+    assert_eq!(places.given(Component::ApiServer), Some(second.path().join("kube-apiserver")));
     assert_eq!(places.given(Component::Kwok), None);
     Ok(())
 }
@@ -66,10 +54,7 @@ fn the_binary_of_a_named_folder_is_the_one_that_runs() -> Result<()> {
     for variable in variables {
         let folder = tempfile::tempdir()?;
         let etcd = folder.path().join("etcd");
-        fs::write(
-            &etcd,
-            "#!/bin/sh\necho this is the given etcd >&2\nexit 3\n",
-        )?;
+        fs::write(&etcd, "#!/bin/sh\necho this is the given etcd >&2\nexit 3\n")?;
         fs::set_permissions(&etcd, fs::Permissions::from_mode(0o755))?;
         let mut child = Command::new(std::env::current_exe()?);
         for other in variables {
@@ -81,10 +66,7 @@ fn the_binary_of_a_named_folder_is_the_one_that_runs() -> Result<()> {
             .output()?;
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(!output.status.success(), "{variable} is not looked at");
-        assert!(
-            said.contains("this is the given etcd"),
-            "{variable}: {said}"
-        );
+        assert!(said.contains("this is the given etcd"), "{variable}: {said}");
     }
     Ok(())
 }
@@ -96,17 +78,10 @@ const CHILD: &str = "IPA_SELFTEST_CHILD";
 async fn a_panic_ends_every_process_and_removes_the_folder() -> Result<()> {
     if let Some(report) = std::env::var_os(CHILD) {
         let testbed = Testbed::builder().controllers().start().await?;
-        write_report(
-            Path::new(&report),
-            testbed.folder(),
-            &testbed.process_ids().await,
-        )?;
+        write_report(Path::new(&report), testbed.folder(), &testbed.process_ids().await)?;
         panic!("as a failing test does");
     }
-    let (folder, ids) = run_child(
-        "a_panic_ends_every_process_and_removes_the_folder",
-        |child| child.wait().map(drop),
-    )?;
+    let (folder, ids) = run_child("a_panic_ends_every_process_and_removes_the_folder", |child| child.wait().map(drop))?;
     assert_eq!(ids.len(), 3);
     expect_gone(&folder, &ids).await
 }
@@ -115,28 +90,18 @@ async fn a_panic_ends_every_process_and_removes_the_folder() -> Result<()> {
 async fn a_kill_of_the_test_process_ends_every_process_and_removes_the_folder() -> Result<()> {
     if let Some(report) = std::env::var_os(CHILD) {
         let testbed = Testbed::builder().shared().await?;
-        write_report(
-            Path::new(&report),
-            testbed.folder(),
-            &testbed.process_ids().await,
-        )?;
+        write_report(Path::new(&report), testbed.folder(), &testbed.process_ids().await)?;
         loop {
             tokio::time::sleep(SOON).await;
         }
     }
-    let (folder, ids) = run_child(
-        "a_kill_of_the_test_process_ends_every_process_and_removes_the_folder",
-        Child::kill,
-    )?;
+    let (folder, ids) = run_child("a_kill_of_the_test_process_ends_every_process_and_removes_the_folder", Child::kill)?;
     assert_eq!(ids.len(), 2);
     expect_gone(&folder, &ids).await
 }
 
 /// Runs one test of this binary in a process of its own until it has written its report, then ends it in the given way.
-fn run_child(
-    test: &str,
-    end: impl FnOnce(&mut Child) -> std::io::Result<()>,
-) -> Result<(PathBuf, Vec<u32>)> {
+fn run_child(test: &str, end: impl FnOnce(&mut Child) -> std::io::Result<()>) -> Result<(PathBuf, Vec<u32>)> {
     let place = tempfile::tempdir()?;
     let report = place.path().join("report");
     let mut child = Command::new(std::env::current_exe()?)
@@ -148,10 +113,7 @@ fn run_child(
         .spawn()?;
     while !report.is_file() {
         if let Some(status) = child.try_wait()? {
-            ensure!(
-                report.is_file(),
-                "the child ended ({status}) before its report"
-            );
+            ensure!(report.is_file(), "the child ended ({status}) before its report");
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -176,9 +138,7 @@ fn write_report(report: &Path, folder: &Path, ids: &[u32]) -> Result<()> {
 async fn expect_gone(folder: &Path, ids: &[u32]) -> Result<()> {
     wait_until("nothing is left", SOON, async || {
         for id in ids {
-            let alive = Command::new("kill")
-                .args(["-0", &id.to_string()])
-                .output()?;
+            let alive = Command::new("kill").args(["-0", &id.to_string()]).output()?;
             ensure!(!alive.status.success(), "process {id} still runs");
         }
         ensure!(!folder.exists(), "{} is still there", folder.display());

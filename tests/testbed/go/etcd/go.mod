@@ -1,3 +1,4 @@
+// etcd, the store of the API server.
 module ipa.dev/testbed/etcd
 
 go 1.26.0

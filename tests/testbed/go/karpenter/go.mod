@@ -1,3 +1,4 @@
+// Karpenter with its kwok provider; its CRDs are read from this module as well. Newer releases ask for a newer Go.
 module ipa.dev/testbed/karpenter
 
 go 1.26.6

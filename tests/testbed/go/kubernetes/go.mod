@@ -1,3 +1,4 @@
+// The API server, the controllers and the scheduler. The version is also in tests/testbed/binaries.rs, which stamps it on them.
 module ipa.dev/testbed/kubernetes
 
 go 1.26.0

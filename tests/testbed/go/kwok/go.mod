@@ -1,3 +1,4 @@
+// kwok, which plays the kubelet; its stages are read from this module as well.
 module ipa.dev/testbed/kwok
 
 go 1.26.0

@@ -1,3 +1,4 @@
+// Prometheus, built with `-tags remove_all_sd`.
 module ipa.dev/testbed/prometheus
 
 go 1.26.0
