@@ -103,7 +103,7 @@ async fn run(arguments: &Arguments, load: Load) -> Result<()> {
     println!(
         "
 Kubernetes   kubectl --kubeconfig {kubeconfig} -n shop get deploy,pods
-Prometheus   {url}
+Prometheus   curl '{url}/api/v1/query?query=testbed_utilisation_ratio'   (its web page is no part of its Go module)
 exporter     http://{exporter}/metrics
 logs         {folder}
 
