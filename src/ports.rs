@@ -211,6 +211,8 @@ pub struct EntryFilter {
     pub after: Option<u64>,
     /// The newest so many, at most; 0 means all.
     pub newest: usize,
+    /// The oldest so many, at most; 0 means all. One of `newest` and `oldest` is set at most.
+    pub oldest: usize,
 }
 
 /// Time. The operator's is the system's; the simulator's is virtual.

@@ -256,12 +256,18 @@ impl Ledger for SqliteLedger {
         if let Some(after) = filter.after {
             query.push(" AND seq > ").push_bind(i64::try_from(after).unwrap_or(i64::MAX));
         }
-        query.push(" ORDER BY seq DESC");
-        if filter.newest > 0 {
-            query.push(" LIMIT ").push_bind(i64::try_from(filter.newest).unwrap_or(i64::MAX));
+        let newest_first = filter.oldest == 0;
+        query.push(if newest_first { " ORDER BY seq DESC" } else { " ORDER BY seq" });
+        let limit = filter.newest.max(filter.oldest);
+        if limit > 0 {
+            query.push(" LIMIT ").push_bind(i64::try_from(limit).unwrap_or(i64::MAX));
         }
         let rows = query.build().fetch_all(&self.pool).await.map_err(|e| failed("read the ledger", &e))?;
-        rows.iter().rev().map(|row| chain::parse(row.get(0), row.get(1))).collect()
+        let mut entries = rows.iter().map(|row| chain::parse(row.get(0), row.get(1))).collect::<Result<Vec<Entry>, PortError>>()?;
+        if newest_first {
+            entries.reverse();
+        }
+        Ok(entries)
     }
 
     async fn past(&self, limit: usize) -> Result<Vec<PastDecision>, PortError> {
