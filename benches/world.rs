@@ -308,12 +308,7 @@ impl Cluster for World {
 
 #[async_trait]
 impl Metrics for World {
-    async fn signals(
-        &self,
-        _: &BTreeMap<GroupId, Group>,
-        _: &BTreeMap<TargetKey, Workload>,
-        _: Timestamp,
-    ) -> (Signals, SourceHealth) {
+    async fn signals(&self, _: &BTreeMap<GroupId, Group>, _: &BTreeMap<TargetKey, Workload>, _: Timestamp) -> (Signals, SourceHealth) {
         (self.signals.lock().expect("no panic before").clone(), SourceHealth::Ok)
     }
 

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms that must be pure.
-const PURE: &[&str] = &[
-    "domain", "service", "hpa", "scheduling", "forecast", "sizing", "binpack", "planner", "guardrails", "explain", "agent",
-];
+const PURE: &[&str] =
+    &["domain", "service", "hpa", "scheduling", "forecast", "sizing", "binpack", "planner", "guardrails", "explain", "agent"];
 
 /// What a pure room may not name.
 const IMPURE: &[&str] = &[
