@@ -204,3 +204,46 @@ fn every_sample_is_taken() {
     assert_eq!(convert::fleet(&sample::<NodeFleet>("fleet")).unwrap().pools.len(), 2);
     convert::queued(&sample::<ScalingProposal>("proposal")).unwrap();
 }
+
+/// One object that must not be taken; the same cases go to a real API server in the integration tests.
+#[derive(Deserialize)]
+struct Case {
+    sample: String,
+    #[serde(default)]
+    update: bool,
+    set: BTreeMap<String, Value>,
+}
+
+#[test]
+fn fault_t16_what_the_server_must_refuse_the_code_refuses_as_well() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crd_cases.yaml");
+    let cases: Vec<Case> = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let mut checked = 0;
+    for case in cases.iter().filter(|case| !case.update) {
+        let mut object: Value = serde_saphyr::from_str(&text(&format!("samples/{}.yaml", case.sample))).unwrap();
+        for (pointer, value) in &case.set {
+            let (parent, field) = pointer.rsplit_once('/').unwrap();
+            match object.pointer_mut(pointer) {
+                Some(place) => *place = value.clone(),
+                None => object.pointer_mut(parent).unwrap()[field] = value.clone(),
+            }
+        }
+        assert!(refused(&case.sample, object), "{} with {:?} was taken", case.sample, case.set);
+        checked += 1;
+    }
+    assert!(checked >= 45, "only {checked} cases were checked");
+}
+
+/// Whether an object does not even have the kind's types, or is refused by the conversion.
+fn refused(kind: &str, object: Value) -> bool {
+    fn read<T: DeserializeOwned>(object: Value, convert: impl Fn(&T) -> bool) -> bool {
+        serde_json::from_value(object).map_or(true, |object| convert(&object))
+    }
+    match kind {
+        "autoscaler" => read::<IntelligentPodAutoscaler>(object, |o| convert::group(o, &built_in).is_err()),
+        "guardrail" => read::<ScalingGuardrail>(object, |o| convert::guardrail(o).is_err()),
+        "fleet" => read::<NodeFleet>(object, |o| convert::fleet(o).is_err()),
+        "proposal" => read::<ScalingProposal>(object, |o| convert::queued(o).is_err()),
+        other => panic!("no sample is called {other}"),
+    }
+}
