@@ -4,6 +4,8 @@
 //! again in [`convert`], because an object may be older than its schema. Nothing here talks to a cluster; a watch that must outlive a
 //! broken object wraps these kinds in kube's `DeserializeGuard`.
 
+#![expect(clippy::doc_markdown, reason = "doc comments are what `kubectl explain` shows, as plain text")]
+
 pub mod autoscaler;
 pub mod change;
 pub mod condition;
@@ -18,6 +20,8 @@ pub mod text;
 
 #[cfg(test)]
 mod deploy_tests;
+#[cfg(test)]
+mod sample_tests;
 #[cfg(test)]
 mod schema_tests;
 

@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use ipa::crd::autoscaler::IntelligentPodAutoscalerStatus;
+use ipa::crd::target_ref::built_in;
+use ipa::crd::{IntelligentPodAutoscaler, ScalingProposal, convert, status};
+use ipa::domain::limits::{Mode, Modes};
+use ipa::domain::names::TargetKey;
+use ipa::domain::status::{Condition, ConditionType, GroupStatus, TargetStatus};
+use ipa::domain::units::MicroUsd;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::discovery::{self, Scope};
 use kube::{Client, ResourceExt};
@@ -78,16 +85,72 @@ async fn a_real_server_takes_the_definitions_and_samples_and_refuses_every_bad_c
         }
         let object: DynamicObject = serde_json::from_value(object)?;
         let kinds = api(&client, &namespace, &object).await?;
-        let answer = if case.update {
-            kinds.replace(&object.name_any(), &dry, &object).await
-        } else {
-            kinds.create(&dry, &object).await
-        };
+        let answer = if case.update { kinds.replace(&object.name_any(), &dry, &object).await } else { kinds.create(&dry, &object).await };
         let what = format!("{} with {:?}", case.sample, case.set);
         let refused = answer.err().with_context(|| format!("{what} was taken"))?.to_string();
         ensure!(refused.contains(&case.message), "{what} was refused, but not by `{}`: {refused}", case.message);
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_status_and_a_queued_proposal_come_back_as_they_were_written() -> Result<()> {
+    let testbed = Testbed::builder().shared().await?;
+    let client = testbed.client()?;
+    let namespace = testbed.namespace().await?;
+    apply_file(&client, &repository("deploy/crds/ipa.dev.yaml"), None, "crd-test").await?;
+
+    let ipas: Api<IntelligentPodAutoscaler> = Api::namespaced(client.clone(), &namespace);
+    let made = ipas.create(&PostParams::default(), &serde_json::from_value(sample("autoscaler")?)?).await?;
+    let group = convert::group(&made, &built_in)?;
+    let written = status::autoscaler(&group_status(&group.id, group.generation), None);
+    let patch = Patch::Merge(json!({ "status": written }));
+    let patched = ipas.patch_status(&made.name_any(), &PatchParams::default(), &patch).await?;
+    ensure!(patched.status.as_ref() == Some(&written), "the server kept {:?} of {written:?}", patched.status);
+    ensure!(patched.metadata.generation == made.metadata.generation, "a status changed the generation");
+    // Written again it is the same object: nothing moves by time alone.
+    let later = status::autoscaler(&group_status(&group.id, group.generation), patched.status.as_ref());
+    ensure!(later == written, "a status moved by itself");
+    let ready: Option<&IntelligentPodAutoscalerStatus> = patched.status.as_ref();
+    ensure!(ready.is_some_and(|s| s.conditions.len() == ConditionType::ALL.len()), "a condition is missing");
+
+    let queued = convert::queued(&serde_json::from_value::<ScalingProposal>(sample("proposal")?)?)?;
+    let proposals: Api<ScalingProposal> = Api::namespaced(client, &namespace);
+    let stored = proposals.create(&PostParams::default(), &convert::manifest(&queued, &[], &namespace)).await?;
+    ensure!(convert::queued(&stored)? == queued, "a proposal came back as another");
+    let closed = convert::closed_status("Expired", "nobody decided in time", "2026-11-26T23:10:00Z".parse()?);
+    let patch = Patch::Merge(json!({ "status": closed }));
+    let ended = proposals.patch_status(&stored.name_any(), &PatchParams::default(), &patch).await?;
+    ensure!(convert::queued(&ended)?.closed, "a proposal that expired is still open");
+    Ok(())
+}
+
+fn group_status(group: &ipa::domain::names::GroupId, generation: i64) -> GroupStatus {
+    let target = |name: &str| TargetStatus {
+        target: TargetKey::deployment(&group.namespace, name),
+        modes: Modes::all(Mode::Observe),
+        min: 2,
+        max: 40,
+        current: 4,
+        desired: 7,
+        ready: 4,
+        shadow_hpa: Some(5),
+        confidence: Some(0.9),
+        model: Some("mstl".into()),
+        reason: "Forecast".into(),
+        last_action: Some(("2026-11-26T22:40:00Z".parse().unwrap(), "replicas 3 -> 4".into())),
+        cost_per_hour: Some(MicroUsd(310_000)),
+    };
+    let condition = |kind| Condition { kind, status: None, reason: "NotSeenYet".into(), message: "nothing is known yet".into() };
+    GroupStatus {
+        group: group.clone(),
+        uid: "u".into(),
+        observed_generation: generation,
+        at: "2026-11-26T22:41:00Z".parse().unwrap(),
+        targets: vec![target("web"), target("carts")],
+        conditions: ConditionType::ALL.into_iter().map(condition).collect(),
+        events: vec![],
+    }
 }
 
 #[tokio::test]
@@ -100,9 +163,7 @@ async fn people_append_decisions_and_take_none_back() -> Result<()> {
     let proposals = api(&client, &namespace, &proposal).await?;
     let name = proposal.name_any();
     let mut object = proposals.create(&PostParams::default(), &proposal).await?;
-    let decision = |by: &str, verdict: &str| {
-        json!({"by": by, "verdict": verdict, "digest": proposal.data["spec"]["digest"], "at": "2026-11-26T22:45:00Z"})
-    };
+    let decision = |by: &str, verdict: &str| json!({"by": by, "verdict": verdict, "digest": proposal.data["spec"]["digest"], "at": "2026-11-26T22:45:00Z"});
 
     object.data["spec"]["decisions"] = json!([decision("alice", "Approve")]);
     object = proposals.replace(&name, &PostParams::default(), &object).await?;

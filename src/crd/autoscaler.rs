@@ -1,6 +1,8 @@
 //! `IntelligentPodAutoscaler`: what a team says of its workloads. It holds no URL and no secret: where metrics and the model are is the
 //! administrators' affair.
 
+#![expect(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+
 pub mod signal;
 pub mod status;
 pub mod windows;
@@ -52,7 +54,8 @@ use windows::{FreezeWindowSpec, SurgeSpec};
         "more than one signal has use Demand; a workload is sized for one, so make the others Leading or Guard"
     ),
     validation = (
-        "!has(self.dependsOn) || self.dependsOn.all(d, self.targets.exists(t, t.ref.name == d.from.name && t.ref.kind == d.from.kind && t.ref.apiVersion == d.from.apiVersion))",
+        "!has(self.dependsOn) || self.dependsOn.all(d, self.targets.exists(t, \
+         t.ref.name == d.from.name && t.ref.kind == d.from.kind && t.ref.apiVersion == d.from.apiVersion))",
         "dependsOn.from names a workload that is not among the targets; add it there or correct the name"
     )
 )]
@@ -130,6 +133,10 @@ pub struct TargetSpec {
     pub criticality: Criticality,
     /// Units of demand per second that one ready replica serves, as a decimal. Default: absent, it is learned from history.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = (
+        "quantity(self).compareTo(quantity('0')) > 0",
+        "capacityPerReplica is 0; write what one replica serves, or leave it out to have it learned"
+    ))]
     pub capacity_per_replica: Option<DecimalText>,
 }
 

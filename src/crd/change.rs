@@ -28,7 +28,11 @@ pub enum ChangeKind {
 /// One change, exactly as it would be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = (
-    "has(self.replicas) == (self.kind == 'Replicas') && has(self.resources) == (self.kind == 'Resources') && has(self.nodePool) == (self.kind == 'NodePool') && has(self.headroom) == (self.kind == 'Headroom') && has(self.finding) == (self.kind == 'Finding')",
+    "has(self.replicas) == (self.kind == 'Replicas') \
+     && has(self.resources) == (self.kind == 'Resources') \
+     && has(self.nodePool) == (self.kind == 'NodePool') \
+     && has(self.headroom) == (self.kind == 'Headroom') \
+     && has(self.finding) == (self.kind == 'Finding')",
     "exactly the member that kind names must be set; set that one and no other"
 ))]
 #[serde(rename_all = "camelCase")]

@@ -1,15 +1,10 @@
-//! What `deploy/` gives away: an account can do what its mode needs and nothing else. And the samples are taken.
+//! What `deploy/` gives away: an account can do what its mode needs and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-
-use super::convert;
-use super::target_ref::built_in;
-use super::{IntelligentPodAutoscaler, NodeFleet, ScalingGuardrail, ScalingProposal};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,7 +42,7 @@ fn overlay(folder: &str) -> Vec<Value> {
             }
         }
         let path = parts.join("/");
-        found.extend(if path.ends_with(".yaml") { documents(&path) } else { overlay(&path) });
+        found.extend(if Path::new(&path).extension().is_some() { documents(&path) } else { overlay(&path) });
     }
     found
 }
@@ -190,60 +185,4 @@ fn the_operator_runs_without_root_without_a_writable_root_and_with_probes() {
     // The model's key comes as a file that is read anew, never as a variable.
     let mounted = pod["volumes"].as_array().unwrap().iter().any(|v| v["secret"]["secretName"] == "ipa-model");
     assert!(mounted && container["env"].is_null());
-}
-
-fn sample<T: DeserializeOwned>(name: &str) -> T {
-    serde_saphyr::from_str(&text(&format!("samples/{name}.yaml"))).unwrap_or_else(|e| panic!("{name}: {e}"))
-}
-
-#[test]
-fn every_sample_is_taken() {
-    let group = convert::group(&sample::<IntelligentPodAutoscaler>("autoscaler"), &built_in).unwrap();
-    let guardrail = convert::guardrail(&sample::<ScalingGuardrail>("guardrail")).unwrap();
-    assert!(group.targets.iter().all(|t| guardrail.targets.contains_key(&t.key)), "the samples belong together");
-    assert_eq!(convert::fleet(&sample::<NodeFleet>("fleet")).unwrap().pools.len(), 2);
-    convert::queued(&sample::<ScalingProposal>("proposal")).unwrap();
-}
-
-/// One object that must not be taken; the same cases go to a real API server in the integration tests.
-#[derive(Deserialize)]
-struct Case {
-    sample: String,
-    #[serde(default)]
-    update: bool,
-    set: BTreeMap<String, Value>,
-}
-
-#[test]
-fn fault_t16_what_the_server_must_refuse_the_code_refuses_as_well() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crd_cases.yaml");
-    let cases: Vec<Case> = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let mut checked = 0;
-    for case in cases.iter().filter(|case| !case.update) {
-        let mut object: Value = serde_saphyr::from_str(&text(&format!("samples/{}.yaml", case.sample))).unwrap();
-        for (pointer, value) in &case.set {
-            let (parent, field) = pointer.rsplit_once('/').unwrap();
-            match object.pointer_mut(pointer) {
-                Some(place) => *place = value.clone(),
-                None => object.pointer_mut(parent).unwrap()[field] = value.clone(),
-            }
-        }
-        assert!(refused(&case.sample, object), "{} with {:?} was taken", case.sample, case.set);
-        checked += 1;
-    }
-    assert!(checked >= 45, "only {checked} cases were checked");
-}
-
-/// Whether an object does not even have the kind's types, or is refused by the conversion.
-fn refused(kind: &str, object: Value) -> bool {
-    fn read<T: DeserializeOwned>(object: Value, convert: impl Fn(&T) -> bool) -> bool {
-        serde_json::from_value(object).map_or(true, |object| convert(&object))
-    }
-    match kind {
-        "autoscaler" => read::<IntelligentPodAutoscaler>(object, |o| convert::group(o, &built_in).is_err()),
-        "guardrail" => read::<ScalingGuardrail>(object, |o| convert::guardrail(o).is_err()),
-        "fleet" => read::<NodeFleet>(object, |o| convert::fleet(o).is_err()),
-        "proposal" => read::<ScalingProposal>(object, |o| convert::queued(o).is_err()),
-        other => panic!("no sample is called {other}"),
-    }
 }

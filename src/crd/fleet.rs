@@ -1,5 +1,7 @@
 //! `NodeFleet`: what the platform lets IPA do with nodes.
 
+#![expect(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

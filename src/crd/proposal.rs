@@ -1,6 +1,8 @@
 //! `ScalingProposal`: one exact change that waits for a person, and what people decided. IPA writes it once and ends it in status;
 //! people append to `spec.decisions` and change nothing else, which CEL holds.
 
+#![expect(clippy::duplicated_attributes, reason = "each printcolumn has a type and a path of its own")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,14 +37,40 @@ pub const IPA_LABEL: &str = "ipa.dev/ipa";
     printcolumn(name = "Rationale", type_ = "string", json_path = ".spec.rationale", priority = 1)
 )]
 #[x_kube(
-    validation = ("self.ipaRef == oldSelf.ipaRef && self.origin == oldSelf.origin && self.made == oldSelf.made", "only decisions may change; make a new proposal instead"),
-    validation = ("self.change == oldSelf.change && self.summary == oldSelf.summary", "the change is fixed; reject this proposal and ask for another"),
-    validation = ("self.digest == oldSelf.digest && self.stateDigest == oldSelf.stateDigest && self.expires == oldSelf.expires", "digests and expiry are fixed; make a new proposal instead"),
-    validation = ("self.rationale == oldSelf.rationale && has(self.costChangePerHour) == has(oldSelf.costChangePerHour) && (!has(self.costChangePerHour) || self.costChangePerHour == oldSelf.costChangePerHour)", "rationale and cost are fixed; make a new proposal instead"),
-    validation = ("has(self.evidence) == has(oldSelf.evidence) && (!has(self.evidence) || self.evidence == oldSelf.evidence)", "evidence is fixed; make a new proposal instead"),
-    validation = ("has(self.rulings) == has(oldSelf.rulings) && (!has(self.rulings) || self.rulings == oldSelf.rulings)", "rulings are fixed; make a new proposal instead"),
-    validation = ("!has(oldSelf.decisions) || (has(self.decisions) && oldSelf.decisions.all(d, self.decisions.indexOf(d) == oldSelf.decisions.indexOf(d)))", "decisions are append-only; add a further one at the end"),
-    validation = ("!has(self.decisions) || self.decisions.all(d, d.digest == self.digest)", "a decision names another digest than the proposal; read the proposal again and decide on what it says")
+    validation = (
+        "self.ipaRef == oldSelf.ipaRef && self.origin == oldSelf.origin && self.made == oldSelf.made",
+        "only decisions may change; make a new proposal instead"
+    ),
+    validation = (
+        "self.change == oldSelf.change && self.summary == oldSelf.summary",
+        "the change is fixed; reject this proposal and ask for another"
+    ),
+    validation = (
+        "self.digest == oldSelf.digest && self.stateDigest == oldSelf.stateDigest && self.expires == oldSelf.expires",
+        "digests and expiry are fixed; make a new proposal instead"
+    ),
+    validation = (
+        "self.rationale == oldSelf.rationale && has(self.costChangePerHour) == has(oldSelf.costChangePerHour) \
+         && (!has(self.costChangePerHour) || self.costChangePerHour == oldSelf.costChangePerHour)",
+        "rationale and cost are fixed; make a new proposal instead"
+    ),
+    validation = (
+        "has(self.evidence) == has(oldSelf.evidence) && (!has(self.evidence) || self.evidence == oldSelf.evidence)",
+        "evidence is fixed; make a new proposal instead"
+    ),
+    validation = (
+        "has(self.rulings) == has(oldSelf.rulings) && (!has(self.rulings) || self.rulings == oldSelf.rulings)",
+        "rulings are fixed; make a new proposal instead"
+    ),
+    validation = (
+        "!has(oldSelf.decisions) || (has(self.decisions) \
+         && oldSelf.decisions.all(d, self.decisions.indexOf(d) == oldSelf.decisions.indexOf(d)))",
+        "decisions are append-only; add a further one at the end"
+    ),
+    validation = (
+        "!has(self.decisions) || self.decisions.all(d, d.digest == self.digest)",
+        "a decision names another digest than the proposal; read the proposal again and decide on what it says"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ScalingProposalSpec {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::crds;
+use super::{API_GROUP, API_VERSION, crds};
 
 /// Every property of every kind, with its path.
 fn fields() -> Vec<(String, Value)> {
@@ -100,6 +100,9 @@ fn no_field_holds_an_address_or_a_secret() {
 
 #[test]
 fn the_names_are_those_people_type() {
+    for definition in crds() {
+        assert_eq!((definition.spec.group.as_str(), definition.spec.versions[0].name.as_str()), (API_GROUP, API_VERSION));
+    }
     let names: Vec<String> = crds()
         .iter()
         .map(|d| {

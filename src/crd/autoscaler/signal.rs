@@ -8,7 +8,8 @@ use crate::domain::limits::{Aggregate, JoinKey, SignalUse};
 /// A signal of the team's own. The installation's matcher is added to every selector of its query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = (
-    "!(self.name in ['demand', 'cpu', 'throttling', 'memory', 'latency', 'errors', 'queue', 'restarts', 'oom_kills', 'gpu_duty', 'llm_waiting', 'llm_running'])",
+    "!(self.name in ['demand', 'cpu', 'throttling', 'memory', 'latency', 'errors', \
+     'queue', 'restarts', 'oom_kills', 'gpu_duty', 'llm_waiting', 'llm_running'])",
     "this is the name of a shipped signal; choose another"
 ))]
 #[serde(rename_all = "camelCase")]

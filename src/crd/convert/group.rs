@@ -141,13 +141,13 @@ fn read_signals(specs: &[SignalSpec]) -> Result<Vec<CustomSignal>, SpecError> {
                 format_args!("{} is no unit; write 1 to 32 letters, digits and / % . _ -, such as 1/s", quoted(unit)),
             ));
         }
-        if *role == SignalUse::Demand {
-            if let Some(first) = demand.replace(i) {
-                return Err(SpecError::new(
-                    &format_args!("{at}.use"),
-                    format_args!("spec.signals[{first}] has use Demand already; make one of them Leading or Guard"),
-                ));
-            }
+        if *role == SignalUse::Demand
+            && let Some(first) = demand.replace(i)
+        {
+            return Err(SpecError::new(
+                &format_args!("{at}.use"),
+                format_args!("spec.signals[{first}] has use Demand already; make one of them Leading or Guard"),
+            ));
         }
         signals.push(CustomSignal {
             name: name.clone(),
