@@ -119,7 +119,7 @@ pub struct ForecasterState {
     pub complete: bool,
     /// Added to demand before its logarithm, so that a quiet night does not weigh more than a busy day.
     pub offset: f64,
-    /// The seasonal shape of log demand by hour of the day (24) or of the week (168); empty is flat.
+    /// The seasonal shape of log demand by hour of the day (24), by five minutes of it (288), or by hour of the week (168); empty is flat.
     pub shape: Vec<f32>,
     /// How the level follows and is carried on: its gain, the trend's gain, the trend's damping, and what remains of the level's deviation
     /// from `base` after an hour.

@@ -100,8 +100,7 @@ struct Score {
 impl Score {
     fn add(&mut self, model: &Model, point: &Point, widths: &[f32; LEVELS.len()]) {
         let seen = f64::from(point.seen);
-        let (p50, p90) =
-            (model.demand(point.forecast + f64::from(widths[P50])), model.demand(point.forecast + f64::from(widths[P90])));
+        let (p50, p90) = (model.demand(point.forecast + f64::from(widths[P50])), model.demand(point.forecast + f64::from(widths[P90])));
         self.pinball50 += pinball(seen, p50, LEVELS[P50]);
         self.pinball90 += pinball(seen, p90, LEVELS[P90]);
         if seen > 0.0 {

@@ -29,8 +29,9 @@ pub(super) fn candidates(known: &Working, complete: bool) -> Vec<Model> {
         .iter()
         .map(|gain| Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(*gain, 1.0), base: recent })
         .collect();
-    for (season, at_least) in [(Season::Day, 1), (Season::Week, 2)] {
-        let Some(shape) = Shape::of_past(&known.hours, season, &known.zone, log, at_least) else { continue };
+    for (season, at_least) in [(Season::Day, 1), (Season::FineDay, 1), (Season::Week, 2)] {
+        let past = [&known.hours, &known.grid].into_iter().find(|past| past.step == season.slot_s());
+        let Some(shape) = past.and_then(|past| Shape::of_past(past, season, &known.zone, log, at_least)) else { continue };
         let base = base_of(season.hours()).unwrap_or(recent);
         for gain in GAINS {
             for keep in KEPT_HOURLY {
@@ -64,13 +65,13 @@ fn mean_of(values: impl Iterator<Item = f64>) -> Option<f64> {
 /// cannot have holes.
 fn loess_shape(hours: &Grid, season: Season, known: &Working, log: impl Fn(f32) -> f64) -> Option<Shape> {
     let periods: Vec<usize> = match season {
-        Season::Day => vec![Season::Day.hours()],
-        Season::Week => vec![Season::Day.hours(), Season::Week.hours()],
+        Season::Day | Season::FineDay => vec![Season::Day.slots()],
+        Season::Week => vec![Season::Day.slots(), Season::Week.slots()],
     };
     let least = match season {
-        Season::Day => LEAST_DAYS * Season::Day.hours(),
+        Season::Day | Season::FineDay => LEAST_DAYS * Season::Day.slots(),
         // `stlrs` refuses a period longer than half the series.
-        Season::Week => 2 * Season::Week.hours() + 1,
+        Season::Week => 2 * Season::Week.slots() + 1,
     };
     let values = filled(hours.values.iter().map(|v| if v.is_finite() { log(*v) } else { f64::NAN }), season.hours())?;
     if values.len() < least {
@@ -166,8 +167,7 @@ mod tests {
             level = forecast + truth.alpha * error;
             trend = truth.phi * trend + truth.beta * error;
         }
-        let future: Vec<f64> =
-            (1..=3).map(|h| level + (1..=h).map(|i| truth.phi.powi(i)).sum::<f64>() * trend).collect();
+        let future: Vec<f64> = (1..=3).map(|h| level + (1..=h).map(|i| truth.phi.powi(i)).sum::<f64>() * trend).collect();
         let found = pace_of(&seen, &inside, &future).unwrap();
         for (found, truth) in [(found.alpha, truth.alpha), (found.beta, truth.beta), (found.phi, truth.phi)] {
             assert!((found - truth).abs() < 1e-6, "{found} {truth}");

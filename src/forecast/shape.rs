@@ -3,52 +3,78 @@
 use super::working::{Grid, offset_at};
 use jiff::tz::TimeZone;
 
-/// How long the shape takes to repeat.
+/// How long the shape takes to repeat, and how finely it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Season {
-    /// 24 h.
+    /// 24 h by hours.
     Day,
-    /// 168 h.
+    /// 24 h by five minutes: what runs by the clock, such as jobs on the hour. Only the fine grid shows it.
+    FineDay,
+    /// 168 h by hours.
     Week,
 }
 
 impl Season {
-    /// Hours in it.
-    pub const fn hours(self) -> usize {
+    /// Slots in it.
+    pub const fn slots(self) -> usize {
         match self {
             Self::Day => 24,
+            Self::FineDay => 288,
             Self::Week => 168,
+        }
+    }
+
+    /// Seconds of a slot.
+    pub const fn slot_s(self) -> i64 {
+        match self {
+            Self::Day | Self::Week => 3600,
+            Self::FineDay => 300,
+        }
+    }
+
+    /// Hours it takes.
+    pub const fn hours(self) -> usize {
+        match self {
+            Self::Day | Self::FineDay => 24,
+            Self::Week => 168,
+        }
+    }
+
+    /// The season of a shape with so many slots.
+    pub const fn of_slots(slots: usize) -> Option<Self> {
+        match slots {
+            24 => Some(Self::Day),
+            288 => Some(Self::FineDay),
+            168 => Some(Self::Week),
+            _ => None,
         }
     }
 }
 
 /// Weight of each earlier season against the one after it: a habit changes within a week of days, or a month of weeks.
 const RECENCY: f64 = 0.75;
-/// Share of a season's hours that must be known for it to count.
+/// Share of a season's slots that must be known for it to count.
 const KNOWN_SHARE: f64 = 0.75;
 
-/// The shape: deviation of log demand from its level, by hour of the season. Empty is flat.
+/// The shape: deviation of log demand from its level, by slot of the season. Empty is flat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Shape {
-    /// By hour, none, 24 or 168; hour 0 begins at local midnight (of a Thursday, as Unix weeks do).
+    /// By slot, as many as a [`Season`] has or none; slot 0 begins at local midnight (of a Thursday, as Unix weeks do).
     pub values: Vec<f32>,
 }
 
 impl Shape {
-    /// The shape at an instant given in local seconds: linear between the middles of hours.
+    /// The shape at an instant given in local seconds: linear between the middles of slots.
     pub fn at(&self, local: i64) -> f64 {
-        if self.values.is_empty() {
-            return 0.0;
-        }
-        let hours = i64::try_from(self.values.len()).unwrap_or(24);
-        let from_middle = local - 1800;
-        let slot = from_middle.div_euclid(3600);
-        let share = from_middle.rem_euclid(3600) as f64 / 3600.0;
-        let value = |slot: i64| f64::from(self.values[usize::try_from(slot.rem_euclid(hours)).unwrap_or(0)]);
+        let Some(season) = Season::of_slots(self.values.len()) else { return 0.0 };
+        let from_middle = local - season.slot_s() / 2;
+        let slot = from_middle.div_euclid(season.slot_s());
+        let share = from_middle.rem_euclid(season.slot_s()) as f64 / season.slot_s() as f64;
+        let value = |slot: i64| f64::from(self.values[usize::try_from(slot.rem_euclid(season.slots() as i64)).unwrap_or(0)]);
         value(slot) * (1.0 - share) + value(slot + 1) * share
     }
 
-    /// Builds a shape from values by hour of the season that were collected in order of time; hours never seen take their neighbours' mean.
+    /// Builds a shape from values by slot of the season; slots never seen take their neighbour's.
     pub fn of_slots(mut slots: Vec<Option<f64>>) -> Option<Self> {
         let known: Vec<f64> = slots.iter().flatten().copied().collect();
         if (known.len() as f64) < KNOWN_SHARE * slots.len() as f64 || known.iter().any(|v| !v.is_finite()) {
@@ -62,20 +88,21 @@ impl Shape {
     }
 
     /// The mean of the last seasons, each less its own mean, the newest weighing most. `None` with too little past.
-    pub fn of_past(hours: &Grid, season: Season, zone: &TimeZone, log: impl Fn(f32) -> f64, at_least: usize) -> Option<Self> {
-        let length = season.hours();
+    /// `past` has the season's step.
+    pub fn of_past(past: &Grid, season: Season, zone: &TimeZone, log: impl Fn(f32) -> f64, at_least: usize) -> Option<Self> {
+        let length = season.slots();
         let mut sums = vec![(0.0f64, 0.0f64); length];
         let (mut seasons, mut weight) = (0usize, 1.0f64);
-        let mut end = hours.values.len();
+        let mut end = past.values.len();
         while end >= length {
             let block = end - length..end;
-            let known = || block.clone().filter(|i| hours.values[*i].is_finite());
+            let known = || block.clone().filter(|i| past.values[*i].is_finite());
             let count = known().count();
             if count as f64 >= KNOWN_SHARE * length as f64 {
-                let mean = known().map(|i| log(hours.values[i])).sum::<f64>() / count as f64;
+                let mean = known().map(|i| log(past.values[i])).sum::<f64>() / count as f64;
                 for index in known() {
-                    let slot = slot_of(hours, index, season, zone);
-                    sums[slot].0 += weight * (log(hours.values[index]) - mean);
+                    let slot = slot_of(past, index, season, zone);
+                    sums[slot].0 += weight * (log(past.values[index]) - mean);
                     sums[slot].1 += weight;
                 }
                 seasons += 1;
@@ -90,11 +117,11 @@ impl Shape {
     }
 }
 
-/// The hour of the season that sample `index` of `hours` stands for.
-pub(super) fn slot_of(hours: &Grid, index: usize, season: Season, zone: &TimeZone) -> usize {
-    let middle = hours.middle(index);
+/// The slot of the season that sample `index` stands for.
+pub(super) fn slot_of(past: &Grid, index: usize, season: Season, zone: &TimeZone) -> usize {
+    let middle = past.middle(index);
     let local = middle.saturating_add(offset_at(zone, middle));
-    usize::try_from(local.div_euclid(3600).rem_euclid(season.hours() as i64)).unwrap_or(0)
+    usize::try_from(local.div_euclid(season.slot_s()).rem_euclid(season.slots() as i64)).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -113,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_day_that_is_mostly_missing_is_no_shape() {
-        let hours = Grid { start: 3600, step: 3600, values: vec![f32::NAN; 48] };
-        assert_eq!(Shape::of_past(&hours, Season::Day, &TimeZone::UTC, f64::from, 1), None);
+        let past = Grid { start: 3600, step: 3600, values: vec![f32::NAN; 48] };
+        assert_eq!(Shape::of_past(&past, Season::Day, &TimeZone::UTC, f64::from, 1), None);
     }
 }

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::backtest::Fitted;
 use super::model::{Model, ModelKind, Pace};
-use super::shape::Shape;
+use super::shape::{Season, Shape};
 use super::width::{ERROR_MINUTES, ERRORS_KEPT, Widths, widths};
 use crate::domain::memory::ForecasterState;
 use crate::domain::outlook::LEVELS;
@@ -45,7 +45,7 @@ pub(super) fn recall(state: &ForecasterState) -> Option<Model> {
         && state.base.is_finite()
         && state.offset.is_finite()
         && state.offset > 0.0
-        && matches!(state.shape.len(), 0 | 24 | 168)
+        && (state.shape.is_empty() || Season::of_slots(state.shape.len()).is_some())
         && state.shape.iter().all(|v| v.is_finite());
     whole.then(|| Model {
         kind: ModelKind::named(&state.model).unwrap_or(ModelKind::Level),
