@@ -37,11 +37,8 @@ impl World {
                 continue;
             }
             let ratio = cpu / requested * 100.0 / f64::from(hpa.cpu_percent);
-            let wanted = if (ratio - 1.0).abs() <= TOLERANCE {
-                workload.desired
-            } else {
-                (f64::from(workload.ready()) * ratio).ceil() as u32
-            };
+            let wanted =
+                if (ratio - 1.0).abs() <= TOLERANCE { workload.desired } else { (f64::from(workload.ready()) * ratio).ceil() as u32 };
             let wanted = wanted.clamp(hpa.min, hpa.max);
             let wanted = workload.recommendations.stabilised(self.now, wanted);
             if wanted != workload.desired {

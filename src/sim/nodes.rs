@@ -86,9 +86,7 @@ impl SimPool {
                 pool.options = pool.find_options(catalogue);
                 let bought = |name: &Arc<str>| pool.options.iter().any(|o| o.labels.get(INSTANCE_TYPE) == Some(name));
                 match pool.instance_types.iter().find(|name| !bought(name)) {
-                    Some(missing) => {
-                        Err(ScenarioError::UnknownInstanceType { pool: pool.name.clone(), instance_type: missing.clone() })
-                    }
+                    Some(missing) => Err(ScenarioError::UnknownInstanceType { pool: pool.name.clone(), instance_type: missing.clone() }),
                     None => Ok(pool),
                 }
             })
@@ -234,7 +232,8 @@ impl World {
             }
             let mut in_use = ResourceList::default();
             of_pool().for_each(|node| in_use.add(&node.allocatable, 1));
-            let within = |option: &PoolOption| pool.limits.as_ref().is_none_or(|limits| within_limits(&option.allocatable, &in_use, limits));
+            let within =
+                |option: &PoolOption| pool.limits.as_ref().is_none_or(|limits| within_limits(&option.allocatable, &in_use, limits));
             for option in pool.options.iter().filter(|option| within(option)) {
                 let mut room = [option.allocatable.clone()];
                 let taken = waiting.iter().filter(|(_, requests)| take_first(&mut room, requests)).count();
@@ -270,7 +269,7 @@ impl World {
 fn emptiness(node: &SimNode, requests: &ResourceList) -> f64 {
     let left = node.room().minus(requests);
     let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    (share(left.cpu.0, node.allocatable.cpu.0) + share(left.memory.0, node.allocatable.memory.0)) / 2.0
+    f64::midpoint(share(left.cpu.0, node.allocatable.cpu.0), share(left.memory.0, node.allocatable.memory.0))
 }
 
 /// Takes a pod's requests from the first room they fit into.
@@ -285,5 +284,6 @@ fn take_first(rooms: &mut [ResourceList], requests: &ResourceList) -> bool {
 }
 
 fn within_limits(machine: &ResourceList, in_use: &ResourceList, limits: &ResourceList) -> bool {
-    (limits.cpu.0 == 0 || machine.cpu + in_use.cpu <= limits.cpu) && (limits.memory.0 == 0 || machine.memory + in_use.memory <= limits.memory)
+    (limits.cpu.0 == 0 || machine.cpu + in_use.cpu <= limits.cpu)
+        && (limits.memory.0 == 0 || machine.memory + in_use.memory <= limits.memory)
 }
