@@ -1,0 +1,1 @@
+//! Back-test, in sentences.

@@ -1,0 +1,1 @@
+//! Ticks of prediction, in sentences.
