@@ -1,7 +1,7 @@
 //! The embedded cluster: the same ports over simulated workloads, nodes and metrics, and a virtual clock.
 //!
 //! [`World`] is the cluster itself, a value that advances second by second; the adapters put it behind the ports; [`Simulation`] puts everything
-//! together; [`demo()`] is the scenario that `ipa demo` shows, and an expert plays the model in it. The physics of a service is `crate::service`'s.
+//! together; [`demo()`] is the scenario that `ipa demo` shows, and [`Expert`] plays the model in it. The physics of a service is `crate::service`'s.
 
 mod autoscaler;
 mod change;
@@ -10,7 +10,7 @@ mod cluster;
 mod demand;
 mod demo;
 mod events;
-//EXPERT mod expert;
+mod expert;
 mod held;
 mod history;
 mod metrics;
@@ -21,9 +21,9 @@ mod pods;
 mod queue;
 mod scenario;
 mod shared;
+mod simulation;
 #[cfg(test)]
 mod testing;
-mod simulation;
 mod workload;
 mod world;
 
@@ -32,7 +32,7 @@ pub use clock::{Hold, Pace, VirtualClock};
 pub use cluster::{SimActuator, SimCluster};
 pub use demand::{DemandCurve, Recurring, SurgeShape};
 pub use demo::{demo, scenario as demo_scenario};
-//EXPERT pub use expert::Expert;
+pub use expert::Expert;
 pub use held::Held;
 pub use metrics::SimMetrics;
 pub use office::{SimLease, SimState, SimStatus};

@@ -32,24 +32,25 @@ fn walk<R: Rng>(rng: &mut R, mean: f64) -> u64 {
     count
 }
 
+/// Names in the paper: `spread` is b, `pull` is a, `tail` is us, `accepted` is `v_r`.
 fn ptrs<R: Rng>(rng: &mut R, mean: f64) -> u64 {
-    let b = 0.931 + 2.53 * mean.sqrt();
-    let a = -0.059 + 0.024_83 * b;
-    let inverse_alpha = 1.1239 + 1.1328 / (b - 3.4);
-    let v_r = 0.9277 - 3.6224 / (b - 2.0);
+    let spread = 0.931 + 2.53 * mean.sqrt();
+    let pull = -0.059 + 0.024_83 * spread;
+    let inverse_alpha = 1.1239 + 1.1328 / (spread - 3.4);
+    let accepted = 0.9277 - 3.6224 / (spread - 2.0);
     loop {
         let u = rng.random::<f64>() - 0.5;
         let v: f64 = rng.random();
-        let us = 0.5 - u.abs();
-        let k = ((2.0 * a / us + b) * u + mean + 0.43).floor();
-        if us >= 0.07 && v <= v_r {
-            return k as u64;
+        let tail = 0.5 - u.abs();
+        let count = ((2.0 * pull / tail + spread) * u + mean + 0.43).floor();
+        if tail >= 0.07 && v <= accepted {
+            return count as u64;
         }
-        if k < 0.0 || (us < 0.013 && v > us) {
+        if count < 0.0 || (tail < 0.013 && v > tail) {
             continue;
         }
-        if (v * inverse_alpha / (a / (us * us) + b)).ln() <= k * mean.ln() - mean - ln_factorial(k) {
-            return k as u64;
+        if (v * inverse_alpha / (pull / (tail * tail) + spread)).ln() <= count * mean.ln() - mean - ln_factorial(count) {
+            return count as u64;
         }
     }
 }

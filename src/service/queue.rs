@@ -135,7 +135,7 @@ impl WorkQueue {
                 first_wait_s: (began(done) - came(cohort.gone)).max(0.0),
                 last_wait_s: (began(done + units) - came(cohort.gone + units)).max(0.0),
             };
-            self.totals.wait_s += (part.first_wait_s + part.last_wait_s) / 2.0 * units as f64;
+            self.totals.wait_s += f64::midpoint(part.first_wait_s, part.last_wait_s) * units as f64;
             on_served(part);
             done += units;
             budget -= units as f64;
@@ -164,7 +164,8 @@ mod tests {
         for (second, (arrivals, replicas)) in seconds.into_iter().enumerate() {
             let mut told = 0;
             let before = queue.waiting();
-            let passed = queue.step(spec, second as u64, arrivals, replicas, spec.capacity * f64::from(replicas), |part| told += part.units);
+            let passed =
+                queue.step(spec, second as u64, arrivals, replicas, spec.capacity * f64::from(replicas), |part| told += part.units);
             assert_eq!(told, passed.served, "everything served was told of");
             let totals = queue.totals();
             assert_eq!(totals.arrived, totals.served + totals.lost + queue.waiting(), "nothing is lost from sight");

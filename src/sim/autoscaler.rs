@@ -1,13 +1,13 @@
-//! The HPA that some workload of the simulated cluster has: average CPU utilisation, tolerance, stabilised scale-down. Enough to be a second writer
-//! that behaves; the exact one is `hpa.rs`.
+//! The HPA that a workload of the simulated cluster may have: the calculation of `hpa.rs`, with the default stabilisation of scale-downs. Left out are
+//! behaviour policies and other metrics than CPU.
 
 use std::collections::VecDeque;
 
 use super::world::World;
+use crate::domain::limits::Bounds;
 use crate::domain::snapshot::EventReason;
+use crate::hpa::{DEFAULT_TOLERANCE_MILLI, HpaSettings, PodMetrics, recommend};
 
-/// No change within this share of the target, as kube-controller-manager's default.
-const TOLERANCE: f64 = 0.1;
 /// The highest recommendation of so many seconds counts when scaling down.
 const STABILISATION_S: i64 = 300;
 
@@ -31,18 +31,21 @@ impl World {
     pub(super) fn autoscale(&mut self) {
         for index in 0..self.workloads.len() {
             let workload = &mut self.workloads[index];
-            let (Some(hpa), Some(cpu)) = (workload.spec.hpa, workload.cpu()) else { continue };
-            let requested = workload.resources.cpu_request.unwrap_or_default().cores() * f64::from(workload.ready());
-            if requested <= 0.0 {
-                continue;
-            }
-            let ratio = cpu / requested * 100.0 / f64::from(hpa.cpu_percent);
-            let wanted = if (ratio - 1.0).abs() <= TOLERANCE {
-                workload.desired
-            } else {
-                (f64::from(workload.ready()) * ratio).ceil() as u32
+            let (Some(hpa), Some(cores)) = (workload.spec.hpa, workload.cpu()) else { continue };
+            let alive = workload.pods.iter().filter(|pod| !pod.is_ending()).count() as u32;
+            let metrics = PodMetrics {
+                usage_milli: (cores * 1000.0).round() as u64,
+                request_milli: workload.resources.cpu_request.unwrap_or_default().0,
+                measured: workload.ready(),
+                unready: alive - workload.ready(),
+                missing: 0,
             };
-            let wanted = wanted.clamp(hpa.min, hpa.max);
+            let settings = HpaSettings {
+                target_percent: hpa.cpu_percent,
+                tolerance_milli: DEFAULT_TOLERANCE_MILLI,
+                bounds: Bounds { min: hpa.min, max: hpa.max },
+            };
+            let Some(wanted) = recommend(&metrics, workload.desired, &settings) else { continue };
             let wanted = workload.recommendations.stabilised(self.now, wanted);
             if wanted != workload.desired {
                 let key = workload.spec.key.clone();

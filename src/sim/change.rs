@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::nodes::SimPool;
 use super::world::{World, time};
-use crate::domain::outcome::OutcomeResult;
 use crate::domain::names::TargetKey;
+use crate::domain::outcome::OutcomeResult;
 use crate::domain::proposal::{Change, NodePoolDraft, ReplicasChange, ResourcesChange};
 use crate::domain::workload::{FieldWriter, OwnedField, WriteOperation};
 

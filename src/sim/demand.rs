@@ -108,7 +108,7 @@ fn wandering(at_s: i64, period_s: i64, seed: u64) -> f64 {
     corner(cell) + (corner(cell + 1) - corner(cell)) * eased
 }
 
-/// Spreads a number over all 64 bits: the finaliser of SplitMix64 (Steele, Lea and Flood, 2014).
+/// Spreads a number over all 64 bits: the finaliser of `SplitMix64` (Steele, Lea and Flood, 2014).
 #[must_use]
 pub fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -42,26 +42,23 @@ pub(super) fn past(world: &World) -> BTreeMap<TargetKey, BTreeMap<SignalName, Hi
 pub(super) fn past_demand(world: &World, index: usize, minutes: usize) -> Series {
     let tier = Tier::new(world, 60, minutes);
     let workload = &world.workloads[index];
-    Series {
-        start: time(tier.first),
-        step_s: 60,
-        values: (0..minutes).map(|sample| tier.demand(sample, index, workload) as f32).collect(),
-    }
+    Series { start: time(tier.first), step_s: 60, values: (0..minutes).map(|sample| tier.demand(sample, index, workload) as f32).collect() }
 }
 
 /// Rates of all workloads on one grid that ends at or just before the start.
 struct Tier {
     step_s: i64,
     first: i64,
+    start: i64,
     /// By sample, then by workload.
     rates: Vec<Vec<f64>>,
 }
 
 impl Tier {
     fn new(world: &World, step_s: i64, samples: usize) -> Self {
-        let first = world.start - world.start.rem_euclid(step_s) - step_s * (samples as i64 - 1);
-        let middle_of = |sample: usize| first + step_s * sample as i64 - step_s / 2;
-        Self { step_s, first, rates: (0..samples).map(|sample| world.rates_at(middle_of(sample))).collect() }
+        let first = world.start - world.start.rem_euclid(step_s) - step_s * (samples.cast_signed() as i64 - 1);
+        let middle_of = |sample: usize| first + step_s * sample.cast_signed() as i64 - step_s / 2;
+        Self { step_s, first, start: world.start, rates: (0..samples).map(|sample| world.rates_at(middle_of(sample))).collect() }
     }
 
     /// What arrived on average over a sample's interval: the rate, and the noise of so many arrivals.
@@ -73,11 +70,14 @@ impl Tier {
 
     fn minutes(&self, index: usize, workload: &SimWorkload, latency: f64) -> Vec<Minute> {
         let (spec, service) = (&workload.spec, &workload.spec.service);
-        let age_s = f64::from(spec.oldest_pod_s) / 2.0;
+        // Pods were renewed whenever the oldest had come to the age that the oldest has at the start.
+        let oldest = i64::from(spec.oldest_pod_s.max(1));
+        let age_s =
+            |sample: usize| ((self.first + self.step_s * sample.cast_signed() as i64 - self.start - 1).rem_euclid(oldest) + 1) as f64;
         let minute = |sample: usize| -> Minute {
             let demand = self.demand(sample, index, workload);
             let replicas = spec.usual.clamp((demand / (service.capacity * PAST_UTILISATION)).ceil() as u32);
-            let memory = service.memory(service.held(demand, 0, replicas), age_s);
+            let memory = service.memory(service.held(demand, 0, replicas), age_s(sample));
             let busy = demand > 0.0;
             let values = [
                 demand,

@@ -91,7 +91,9 @@ impl Metrics for SimMetrics {
         let series = self.shared.at(now, |world| {
             let index = world.find(target)?;
             let mut series = history::past_demand(world, index, DEMAND_MINUTES);
-            let Some((signal, name)) = SIGNALS.iter().enumerate().find(|(_, name)| **name == SignalName::Demand) else { return Some(series) };
+            let Some((signal, name)) = SIGNALS.iter().enumerate().find(|(_, name)| **name == SignalName::Demand) else {
+                return Some(series);
+            };
             for (minute, at) in visible(world, index, now, 0) {
                 if let Ok(value) = report(world, target, name, at, world.workloads[index].minutes[minute][signal]) {
                     series.push(at, value);
@@ -146,7 +148,10 @@ fn visible(world: &World, index: usize, now: Timestamp, from: usize) -> impl Ite
     let seen_by = now.as_second() - late_s.max().unwrap_or(0);
     let first = world.start - world.start.rem_euclid(60) + 60;
     let minutes = workload.minutes.len();
-    (from..minutes).map(move |minute| (minute, first + 60 * minute as i64)).filter(move |(_, at)| *at <= seen_by).map(|(minute, at)| (minute, time(at)))
+    (from..minutes)
+        .map(move |minute| (minute, first + 60 * minute.cast_signed() as i64))
+        .filter(move |(_, at)| *at <= seen_by)
+        .map(|(minute, at)| (minute, time(at)))
 }
 
 /// What the exporter reported at a minute, checked; `Err(None)` where there is no sample and nothing wrong with that.
@@ -182,6 +187,7 @@ fn health(silent: usize, asked: usize) -> SourceHealth {
 
 #[cfg(test)]
 mod tests {
+    use super::super::demand::DemandCurve;
     use super::super::scenario::Scenario;
     use super::super::testing::{NOON, at, catalogue, scenario, web};
     use super::super::{demo_scenario, scenario::WorkloadSpec};
@@ -285,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_nothing_is_served_there_is_no_latency_and_nothing_wrong() {
-        let idle = WorkloadSpec { demand: Default::default(), ..web() };
+        let idle = WorkloadSpec { demand: DemandCurve::default(), ..web() };
         let (signals, _) = ask(&metrics(scenario(vec![idle])), 5).await;
         assert_eq!(signals[&SignalName::Latency].latest(), None);
         assert_eq!(signals[&SignalName::Demand].latest().unwrap().1, 0.0);

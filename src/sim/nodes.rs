@@ -1,6 +1,6 @@
 //! Nodes: pods are bound to those there are, new ones are bought for pods without a place, empty ones are given back.
 //!
-//! Binding spreads: the node that is left emptiest, fewer pods of the same workload first. Buying takes what is cheapest for each pod it takes.
+//! Binding spreads as kube-scheduler does by default: the node that is left emptiest, less a little for each pod of the same workload. Buying takes what is cheapest for each pod it takes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use crate::domain::fleet::{CapacityType, Catalogue};
 use crate::domain::snapshot::EventReason;
 use crate::domain::units::MicroUsd;
 use crate::domain::workload::{PodPhase, ResourceList};
+use crate::scheduling;
 
 /// A node without pods is given back after so many seconds.
 const EMPTY_S: i64 = 60;
-/// What a pod of the same workload on a node counts against it, in shares of the node.
-const SPREAD: f64 = 0.1;
+/// What a pod of the same workload on a node counts against it, in points of a hundred.
+const SPREAD: i64 = 10;
 
 /// One simulated node.
 #[derive(Clone, Debug)]
@@ -86,9 +87,7 @@ impl SimPool {
                 pool.options = pool.find_options(catalogue);
                 let bought = |name: &Arc<str>| pool.options.iter().any(|o| o.labels.get(INSTANCE_TYPE) == Some(name));
                 match pool.instance_types.iter().find(|name| !bought(name)) {
-                    Some(missing) => {
-                        Err(ScenarioError::UnknownInstanceType { pool: pool.name.clone(), instance_type: missing.clone() })
-                    }
+                    Some(missing) => Err(ScenarioError::UnknownInstanceType { pool: pool.name.clone(), instance_type: missing.clone() }),
                     None => Ok(pool),
                 }
             })
@@ -165,11 +164,15 @@ impl World {
         for (index, pod_index) in self.pending() {
             let workload = &self.workloads[index];
             let requests = workload.pods[pod_index].requests();
-            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).count();
+            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).count() as i64;
+            let score = |node: &SimNode| {
+                let emptiness = scheduling::least_allocated(&requests, &node.allocatable, &node.room());
+                emptiness.cast_signed() - SPREAD * alike(node)
+            };
             let fitting = self.nodes.iter().enumerate().filter(|(_, node)| node.ready_at <= self.now && requests.fits(&node.room()));
             let best = fitting
-                .map(|(at, node)| (at, emptiness(node, &requests) - SPREAD * alike(node) as f64))
-                .max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| self.nodes[b.0].name.cmp(&self.nodes[a.0].name)));
+                .map(|(at, node)| (at, score(node)))
+                .max_by(|a, b| a.1.cmp(&b.1).then_with(|| self.nodes[b.0].name.cmp(&self.nodes[a.0].name)));
             let workload = &mut self.workloads[index];
             let pod = &mut workload.pods[pod_index];
             if let Some((at, _)) = best {
@@ -234,7 +237,8 @@ impl World {
             }
             let mut in_use = ResourceList::default();
             of_pool().for_each(|node| in_use.add(&node.allocatable, 1));
-            let within = |option: &PoolOption| pool.limits.as_ref().is_none_or(|limits| within_limits(&option.allocatable, &in_use, limits));
+            let within =
+                |option: &PoolOption| pool.limits.as_ref().is_none_or(|limits| within_limits(&option.allocatable, &in_use, limits));
             for option in pool.options.iter().filter(|option| within(option)) {
                 let mut room = [option.allocatable.clone()];
                 let taken = waiting.iter().filter(|(_, requests)| take_first(&mut room, requests)).count();
@@ -266,13 +270,6 @@ impl World {
     }
 }
 
-/// Share of the node that is left when the pod is on it: the mean of CPU and memory.
-fn emptiness(node: &SimNode, requests: &ResourceList) -> f64 {
-    let left = node.room().minus(requests);
-    let share = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    (share(left.cpu.0, node.allocatable.cpu.0) + share(left.memory.0, node.allocatable.memory.0)) / 2.0
-}
-
 /// Takes a pod's requests from the first room they fit into.
 fn take_first(rooms: &mut [ResourceList], requests: &ResourceList) -> bool {
     match rooms.iter_mut().find(|room| requests.fits(room)) {
@@ -285,5 +282,6 @@ fn take_first(rooms: &mut [ResourceList], requests: &ResourceList) -> bool {
 }
 
 fn within_limits(machine: &ResourceList, in_use: &ResourceList, limits: &ResourceList) -> bool {
-    (limits.cpu.0 == 0 || machine.cpu + in_use.cpu <= limits.cpu) && (limits.memory.0 == 0 || machine.memory + in_use.memory <= limits.memory)
+    (limits.cpu.0 == 0 || machine.cpu + in_use.cpu <= limits.cpu)
+        && (limits.memory.0 == 0 || machine.memory + in_use.memory <= limits.memory)
 }

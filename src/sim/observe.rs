@@ -9,7 +9,7 @@ use super::pods::SimPod;
 use super::workload::SimWorkload;
 use super::world::{World, time};
 use crate::domain::fleet::{Node, NodePool};
-use crate::domain::snapshot::{ClusterFacts, Quota, QuotaAmounts, QueuedProposal};
+use crate::domain::snapshot::{ClusterFacts, QueuedProposal, Quota, QuotaAmounts};
 use crate::domain::units::{Bytes, Millicores};
 use crate::domain::workload::{
     Autoscaler, AutoscalerKind, Container, DisruptionBudget, Pod, PodShape, PodTemplate, ReplicaCounts, Requirement, RequirementOperator,

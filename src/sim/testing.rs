@@ -12,11 +12,12 @@ use super::scenario::{PoolSpec, Scenario, WorkloadSpec};
 use super::world::World;
 use crate::domain::fleet::{CapacityType, Catalogue, InstanceType, Offering};
 use crate::domain::limits::{Bounds, TimeZoneName};
-use crate::domain::names::TargetKey;
+use crate::domain::names::{Digest, TargetKey};
 use crate::domain::proposal::{Change, ReplicasChange};
+use crate::domain::record::{Entry, PastDecision};
 use crate::domain::units::{Bytes, MicroUsd, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter, OwnedField, ResourceList, WriteOperation};
-use crate::ports::Prices;
+use crate::ports::{Body, EntryFilter, Ledger, NewEntry, PortError, Prices};
 use crate::service::{MemorySpec, ServiceKind, ServiceSpec};
 
 /// Monday 2 March 2026, noon UTC.
@@ -46,6 +47,36 @@ impl Prices for ListPrices {
     async fn catalogue(&self, _now: Timestamp) -> Arc<Catalogue> {
         catalogue()
     }
+}
+
+/// A ledger that is not there.
+pub(super) struct NoLedger;
+
+#[async_trait]
+impl Ledger for NoLedger {
+    async fn append(&self, _: Vec<NewEntry>) -> Result<Vec<u64>, PortError> {
+        Err(absent())
+    }
+
+    async fn put_body(&self, _: &Body, _: Timestamp) -> Result<Digest, PortError> {
+        Err(absent())
+    }
+
+    async fn body(&self, _: &Digest) -> Result<Option<Body>, PortError> {
+        Ok(None)
+    }
+
+    async fn entries(&self, _: &EntryFilter) -> Result<Vec<Entry>, PortError> {
+        Ok(Vec::new())
+    }
+
+    async fn past(&self, _: usize) -> Result<Vec<PastDecision>, PortError> {
+        Ok(Vec::new())
+    }
+}
+
+fn absent() -> PortError {
+    PortError::NotReady { what: "ledger", detail: "there is none in this test".into() }
 }
 
 /// `shop/web`: two replicas of a core each, 50 units/s a replica, 30 s to start; 40 units/s come.

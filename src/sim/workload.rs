@@ -13,6 +13,7 @@ use super::scenario::WorkloadSpec;
 use super::world::{SCRAPE_S, seed_of};
 use crate::domain::signal::SignalName;
 use crate::domain::snapshot::EventReason;
+use crate::domain::units::Millicores;
 use crate::domain::workload::{ContainerResources, FieldWriter};
 use crate::service::{LatencyHistogram, WorkQueue, poisson};
 
@@ -193,17 +194,16 @@ impl SimWorkload {
         if seconds <= 0.0 {
             return None;
         }
-        let (served, lost) = ((last.served - first.served) as f64, (last.lost - first.lost) as f64);
-        let restarts = |oom: bool, within: i64| {
-            self.restarts.iter().filter(|(at, by_oom)| *at + within > now && (*by_oom || !oom)).count() as f64
-        };
+        let (served, gave_up) = ((last.served - first.served) as f64, (last.lost - first.lost) as f64);
+        let restarts =
+            |oom: bool, within: i64| self.restarts.iter().filter(|(at, by_oom)| *at + within > now && (*by_oom || !oom)).count() as f64;
         let values = [
             (last.arrived - first.arrived) as f64 / seconds,
             (last.cpu_s - first.cpu_s) / seconds,
             (last.throttled_s - first.throttled_s) / seconds,
             if last.memory_max > 0.0 { last.memory_max } else { f64::NAN },
             last.latency.quantile_since(&first.latency, 0.95).unwrap_or(f64::NAN),
-            if served + lost > 0.0 { lost / (served + lost) } else { f64::NAN },
+            if served + gave_up > 0.0 { gave_up / (served + gave_up) } else { f64::NAN },
             last.waiting as f64,
             restarts(false, 300),
             restarts(true, 3600),
@@ -216,7 +216,7 @@ impl SimWorkload {
         let service = &self.spec.service;
         let ready = || self.pods.iter().filter(|pod| pod.is_ready());
         self.ready = ready().count() as u32;
-        self.capacity = ready().map(|pod| service.capacity_within(pod.resources.cpu_limit.map(|limit| limit.cores()))).sum();
+        self.capacity = ready().map(|pod| service.capacity_within(pod.resources.cpu_limit.map(Millicores::cores))).sum();
         self.pods.iter().filter_map(|pod| pod.due).min()
     }
 

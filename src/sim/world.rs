@@ -71,13 +71,13 @@ pub enum ScenarioError {
     #[error("workload `{caller}` calls `{called}`, which is not in the scenario: add it, or take the call out")]
     UnknownCall {
         /// Who calls.
-        caller: TargetKey,
+        caller: String,
         /// Whom.
-        called: TargetKey,
+        called: String,
     },
     /// Two workloads of one name.
     #[error("workload `{0}` is there twice: take one out")]
-    Twice(TargetKey),
+    Twice(String),
     /// At the start not all pods have a place.
     #[error("{pods} pods have no place at the start: let a pool have more nodes or larger types")]
     NoRoom {
@@ -107,7 +107,7 @@ impl World {
             scenario.workloads.into_iter().map(|spec| SimWorkload::new(spec, seed, start, utc_offset_s)).collect();
         workloads.sort_by(|a, b| a.spec.key.cmp(&b.spec.key));
         if let Some(pair) = workloads.windows(2).find(|pair| pair[0].spec.key == pair[1].spec.key) {
-            return Err(ScenarioError::Twice(pair[0].spec.key.clone()));
+            return Err(ScenarioError::Twice(pair[0].spec.key.to_string()));
         }
         let mut world = Self {
             cluster: scenario.cluster,
@@ -250,7 +250,7 @@ fn callers(workloads: &[SimWorkload]) -> Result<Vec<Vec<(usize, f64)>>, Scenario
             let found = workloads
                 .iter()
                 .position(|w| w.spec.key == *called)
-                .ok_or_else(|| ScenarioError::UnknownCall { caller: caller.spec.key.clone(), called: called.clone() })?;
+                .ok_or_else(|| ScenarioError::UnknownCall { caller: caller.spec.key.to_string(), called: called.to_string() })?;
             callers[found].push((index, *ratio));
         }
     }
@@ -269,6 +269,7 @@ pub(super) fn seed_of(seed: u64, name: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::demand::DemandCurve;
     use super::super::demo_scenario;
     use super::super::scenario::WorkloadSpec;
     use super::super::testing::{NOON, at, catalogue, replicas, scenario, web, world};
@@ -357,7 +358,7 @@ mod tests {
 
     #[test]
     fn calls_arrive_where_they_are_sent() {
-        let api = WorkloadSpec { key: TargetKey::deployment("shop", "api"), demand: Default::default(), ..web() };
+        let api = WorkloadSpec { key: TargetKey::deployment("shop", "api"), demand: DemandCurve::default(), ..web() };
         let caller = WorkloadSpec { calls: vec![(api.key.clone(), 1.5)], ..web() };
         let mut world = world(vec![caller, api]);
         world.advance_to(at(NOON + 3600));
@@ -386,7 +387,7 @@ mod tests {
 
     #[test]
     fn overload_shows_as_latency_loss_and_full_cpu() {
-        let mut world = world(vec![WorkloadSpec { replicas: 1, demand: super::super::demand::DemandCurve { base: 70.0, ..web().demand }, ..web() }]);
+        let mut world = world(vec![WorkloadSpec { replicas: 1, demand: DemandCurve { base: 70.0, ..web().demand }, ..web() }]);
         world.advance_to(at(NOON + 600));
         let [demand, cpu, _, _, latency, errors, queue, ..] = *world.workloads[0].minutes.last().unwrap();
         assert!((demand - 70.0).abs() < 6.0 && (cpu - 0.82).abs() < 0.02, "{demand} {cpu}");

@@ -26,17 +26,24 @@ pub(super) fn groups(sale: Timestamp) -> Vec<Group> {
         duration: GoDuration::from_secs(SALE_FOR.as_secs().unsigned_abs()),
         percent: SALE_PERCENT,
     }];
-    let settlement = FreezeWindow { days: Vec::new(), start: Time::constant(10, 0, 0, 0), duration: GoDuration::from_mins(60), scale_ups_too: false };
+    let settlement =
+        FreezeWindow { days: Vec::new(), start: Time::constant(10, 0, 0, 0), duration: GoDuration::from_mins(60), scale_ups_too: false };
     vec![
         Group {
             surges: announced.clone(),
-            ..group("shop", "storefront", Mode::Auto, 500, &[
-                ("frontend", Criticality::Critical),
-                ("search", Criticality::High),
-                ("cart", Criticality::High),
-                ("checkout", Criticality::Critical),
-                ("inventory-api", Criticality::High),
-            ])
+            ..group(
+                "shop",
+                "storefront",
+                Mode::Auto,
+                500,
+                &[
+                    ("frontend", Criticality::Critical),
+                    ("search", Criticality::High),
+                    ("cart", Criticality::High),
+                    ("checkout", Criticality::Critical),
+                    ("inventory-api", Criticality::High),
+                ],
+            )
         },
         Group {
             surges: announced.clone(),
@@ -45,7 +52,13 @@ pub(super) fn groups(sale: Timestamp) -> Vec<Group> {
         },
         Group {
             surges: announced,
-            ..group("ml", "models", Mode::Recommend, 2_000, &[("recommendations", Criticality::Medium), ("image-resizer", Criticality::Low)])
+            ..group(
+                "ml",
+                "models",
+                Mode::Recommend,
+                2_000,
+                &[("recommendations", Criticality::Medium), ("image-resizer", Criticality::Low)],
+            )
         },
         Group {
             modes: Modes { scale_down: Mode::Recommend, ..Modes::all(Mode::Auto) },

@@ -34,7 +34,8 @@ struct Row {
 
 /// All services. The sale begins at `sale`.
 pub(super) fn all(sale: Timestamp) -> Vec<WorkloadSpec> {
-    let mut services: Vec<WorkloadSpec> = front(sale).into_iter().chain(back()).chain(machine_learning()).chain(batch()).map(spec).collect();
+    let mut services: Vec<WorkloadSpec> =
+        front(sale).into_iter().chain(back()).chain(machine_learning()).chain(batch()).map(spec).collect();
     for service in &mut services {
         match &*service.key.name {
             "search" => {
@@ -56,12 +57,7 @@ pub(super) fn all(sale: Timestamp) -> Vec<WorkloadSpec> {
 }
 
 fn front(sale: Timestamp) -> Vec<Row> {
-    let surge = SurgeShape {
-        start_s: sale.as_second(),
-        lasts_s: SALE_FOR.as_secs(),
-        ramp_s: 120,
-        factor: f64::from(SALE_PERCENT) / 100.0,
-    };
+    let surge = SurgeShape { start_s: sale.as_second(), lasts_s: SALE_FOR.as_secs(), ramp_s: 120, factor: f64::from(SALE_PERCENT) / 100.0 };
     vec![
         Row {
             demand: DemandCurve { surges: vec![surge], ..shoppers(220.0) },
@@ -81,29 +77,39 @@ fn front(sale: Timestamp) -> Vec<Row> {
 }
 
 fn back() -> Vec<Row> {
-    let import = Recurring { every_s: 3600, offset_s: 0, lasts_s: 480, factor: 4.0 };
-    vec![
-        Row {
-            demand: DemandCurve { base: 40.0, weekend: 1.0, wander: 0.05, recurring: vec![import], ..DemandCurve::default() },
-            ..web("inventory-api", 6, 35, 500, 60.0, 25)
-        },
-        web("payments", 7, 45, 500, 5.0, 180),
-        web("auth", 3, 20, 250, 15.0, 35),
-    ]
+    vec![web("inventory-api", 6, 35, 500, 60.0, 25), web("payments", 7, 45, 500, 5.0, 180), web("auth", 3, 20, 250, 15.0, 35)]
 }
 
 fn machine_learning() -> Vec<Row> {
     let office = vec![(5.0, 0.1), (9.0, 0.7), (11.5, 1.2), (16.0, 1.0), (21.0, 0.5)];
+    let digest = Recurring { every_s: 3600, offset_s: 0, lasts_s: 900, factor: 1.6 };
     let curve = |base| DemandCurve { base, day: office.clone(), weekend: 0.6, wander: 0.12, ..DemandCurve::default() };
     vec![
         Row { name: ("ml", "recommendations"), memory_mib: 2048, ..web("", 7, 60, 1000, 20.0, 90) },
-        Row { name: ("ml", "image-resizer"), memory_mib: 1024, kind: ServiceKind::Queue, demand: curve(12.0), ..web("", 8, 30, 1000, 4.0, 400) },
-        Row { name: ("ml", "llm-assistant"), memory_mib: 6144, demand: curve(0.9), ..web("", 6, 180, 2000, 0.25, 6000) },
+        Row {
+            name: ("ml", "image-resizer"),
+            memory_mib: 1024,
+            kind: ServiceKind::Queue,
+            demand: curve(12.0),
+            ..web("", 8, 30, 1000, 4.0, 400)
+        },
+        Row {
+            name: ("ml", "llm-assistant"),
+            memory_mib: 6144,
+            demand: DemandCurve { recurring: vec![digest], ..curve(0.9) },
+            ..web("", 6, 180, 2000, 0.25, 6000)
+        },
     ]
 }
 
 fn batch() -> Vec<Row> {
-    let night = DemandCurve { base: 6.0, day: vec![(1.0, 0.02), (2.5, 1.0), (4.5, 1.0), (6.0, 0.02)], weekend: 1.0, wander: 0.1, ..DemandCurve::default() };
+    let night = DemandCurve {
+        base: 6.0,
+        day: vec![(1.0, 0.02), (2.5, 1.0), (4.5, 1.0), (6.0, 0.02)],
+        weekend: 1.0,
+        wander: 0.1,
+        ..DemandCurve::default()
+    };
     vec![
         Row { name: ("batch", "orders-worker"), kind: ServiceKind::Queue, ..web("", 4, 20, 500, 3.0, 300) },
         Row { name: ("batch", "nightly-reports"), kind: ServiceKind::Queue, demand: night, ..web("", 2, 30, 500, 1.0, 900) },
@@ -139,7 +145,12 @@ fn spec(row: Row) -> WorkloadSpec {
         key: TargetKey::deployment(row.name.0, row.name.1),
         replicas: row.replicas,
         usual: Bounds { min: 2, max: 40 },
-        resources: ContainerResources { cpu_request: Some(request), cpu_limit: None, memory_request: Some(memory), memory_limit: Some(memory) },
+        resources: ContainerResources {
+            cpu_request: Some(request),
+            cpu_limit: None,
+            memory_request: Some(memory),
+            memory_limit: Some(memory),
+        },
         startup_s: row.startup_s,
         service: ServiceSpec {
             kind: row.kind,
