@@ -9,7 +9,7 @@ use super::shape::{Season, Shape, slot_of};
 use super::working::{Grid, Working, offset_at};
 
 /// Gains a level may follow with; 1 is the last sample.
-const GAINS: [f64; 4] = [0.15, 0.35, 0.65, 1.0];
+const GAINS: [f64; 5] = [0.05, 0.15, 0.35, 0.65, 1.0];
 /// What may be left of a deviation from the usual level after an hour; 1 carries it on, 0.3 forgets it within two.
 const KEPT_HOURLY: [f64; 4] = [1.0, 0.9, 0.7, 0.3];
 /// Samples of the fine grid that exponential smoothing is fitted on: a day of five minutes.
@@ -25,19 +25,19 @@ pub(super) fn candidates(known: &Working, complete: bool) -> Vec<Model> {
     let log = |value: f32| (f64::from(value) + offset).ln();
     let base_of = |hours: usize| mean_of(known.hours.values.iter().rev().take(hours).filter(|v| v.is_finite()).map(|v| log(*v)));
     let recent = base_of(24).unwrap_or(0.0);
-    let mut models: Vec<Model> = GAINS
-        .iter()
-        .map(|gain| Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(*gain, 1.0), base: recent })
-        .collect();
+    let mut models = Vec::new();
+    let mut followers = |kind, shape: &Shape, base| {
+        for gain in GAINS {
+            for keep in KEPT_HOURLY {
+                models.push(Model { kind, offset, shape: shape.clone(), pace: Pace::level(gain, keep), base });
+            }
+        }
+    };
+    followers(ModelKind::Level, &Shape::default(), recent);
     for (season, at_least) in [(Season::Day, 1), (Season::FineDay, 1), (Season::Week, 2)] {
         let past = [&known.hours, &known.grid].into_iter().find(|past| past.step == season.slot_s());
         let Some(shape) = past.and_then(|past| Shape::of_past(past, season, &known.zone, log, at_least)) else { continue };
-        let base = base_of(season.hours()).unwrap_or(recent);
-        for gain in GAINS {
-            for keep in KEPT_HOURLY {
-                models.push(Model { kind: ModelKind::SeasonalNaive, offset, shape: shape.clone(), pace: Pace::level(gain, keep), base });
-            }
-        }
+        followers(ModelKind::SeasonalNaive, &shape, base_of(season.hours()).unwrap_or(recent));
     }
     if complete {
         if let Some(pace) = smoothing(known, offset, &Shape::default()) {

@@ -202,4 +202,4 @@ fn escalated(situation: &Situation<'_>, forecast: u32, capacity: f64, need: impl
 
 #[cfg(test)]
 #[path = "replicas_tests.rs"]
-pub(crate) mod tests;
+mod tests;
