@@ -29,7 +29,7 @@ pub enum PriceList {
     /// Google Compute Engine, us-central1; allocatable as GKE computes it.
     GCE,
     /// The made-up types of Karpenter's kwok provider, by its own formula.
-    KarpenterKwok,
+    KarpenterKWOK,
 }
 
 /// Which lists the catalogue holds.
@@ -56,7 +56,7 @@ pub struct ListConfig {
 impl Default for BuiltinPricesConfig {
     /// All lists, so that a node of any of them has its price.
     fn default() -> Self {
-        let lists = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKwok];
+        let lists = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
         Self { lists: lists.map(|list| ListConfig { list, zones: Vec::new() }).into() }
     }
 }
@@ -68,7 +68,7 @@ impl PriceList {
         match self {
             Self::AWS => &["us-east-1a", "us-east-1b", "us-east-1c"],
             Self::GCE => &["us-central1-a", "us-central1-b", "us-central1-c"],
-            Self::KarpenterKwok => &["test-zone-a", "test-zone-b", "test-zone-c", "test-zone-d"],
+            Self::KarpenterKWOK => &["test-zone-a", "test-zone-b", "test-zone-c", "test-zone-d"],
         }
     }
 
@@ -76,7 +76,7 @@ impl PriceList {
         match self {
             Self::AWS => "AWS us-east-1, on demand of 2026-07-20, spot estimated from savings of 2025-06-28",
             Self::GCE => "GCE us-central1, list of 2026",
-            Self::KarpenterKwok => "Karpenter kwok, by formula",
+            Self::KarpenterKWOK => "Karpenter kwok, by formula",
         }
     }
 
@@ -85,7 +85,7 @@ impl PriceList {
         match self {
             Self::AWS => Some("2026-07-20T00:00:00Z"),
             Self::GCE => Some("2026-01-01T00:00:00Z"),
-            Self::KarpenterKwok => None,
+            Self::KarpenterKWOK => None,
         }
     }
 }
@@ -113,7 +113,7 @@ impl BuiltinPrices {
             let listed = match list {
                 PriceList::AWS => list::aws(&zones)?,
                 PriceList::GCE => list::gce(&zones)?,
-                PriceList::KarpenterKwok => kwok::types(&zones),
+                PriceList::KarpenterKWOK => kwok::types(&zones),
             };
             types.extend(listed.into_iter().map(|t| (t.name.clone(), t)));
             sources.push(list.described());

@@ -32,7 +32,7 @@ pub fn types(zones: &[Arc<str>]) -> Vec<InstanceType> {
     for vcpu in SIZES {
         for (family, gib) in FAMILIES {
             for arch in ARCHITECTURES {
-                types.push(instance_type(vcpu, family, Bytes(u64::from(vcpu) * gib << 30), arch, zones));
+                types.push(instance_type(vcpu, family, Bytes((u64::from(vcpu) * gib) << 30), arch, zones));
             }
         }
     }

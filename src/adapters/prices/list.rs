@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_says_where() {
         let mut line = lines("aws", "# about\nm9,amd64,large,two").next().unwrap();
-        (line.text(), line.text(), line.text());
+        assert_eq!([line.text(), line.text(), line.text()], ["m9", "amd64", "large"]);
         assert_eq!(line.number::<u32>("vcpu").unwrap_err().to_string(), "failed to read line 2 of the built-in list aws: vcpu is `two`");
     }
 }

@@ -1,11 +1,12 @@
 //! The past: range queries in tiers, cut so that no series has more points than the server gives and no answer more bytes than are read.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::client::{Client, QueryError, Range};
 use super::join::TargetIndex;
-use super::reduce::{Feed, reduce_range};
+use super::question::Question;
+use super::reduce::reduce_range;
 
 /// Prometheus refuses a range query that would give a series more points than this.
 pub const MOST_POINTS: i64 = 11_000;
@@ -40,6 +41,29 @@ impl Tier {
     }
 }
 
+/// How long is waited: for one answer, and for all together.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For one answer.
+    pub each: Duration,
+    /// For all.
+    pub deadline: Instant,
+}
+
+impl Patience {
+    /// From now on, `times` as long for all as for one.
+    #[must_use]
+    pub fn new(each: Duration, times: f64) -> Self {
+        Self { each, deadline: Instant::now() + each.mul_f64(times) }
+    }
+
+    /// How long the next answer may take; nothing once all time is used up.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()).min(self.each)
+    }
+}
+
 /// Values on a range's grid, by feed and by target's position.
 pub type Fetched = Vec<BTreeMap<usize, Vec<f32>>>;
 
@@ -50,23 +74,21 @@ pub type Fetched = Vec<BTreeMap<usize, Vec<f32>>>;
 pub async fn fetch(
     client: &Client,
     query: &str,
-    feeds: &[Feed],
-    namespace: Option<&str>,
+    question: &Question,
     index: &TargetIndex,
     range: Range,
-    deadline: Instant,
-    per_query: std::time::Duration,
+    patience: Patience,
 ) -> Result<Fetched, QueryError> {
     let points = usize::try_from(range.points()).unwrap_or(0);
-    let mut fetched: Fetched = vec![BTreeMap::new(); feeds.len()];
+    let mut fetched: Fetched = vec![BTreeMap::new(); question.feeds.len()];
     // Parts still to be asked for, the oldest last.
     let mut parts = split(range, MOST_POINTS);
     while let Some(part) = parts.pop() {
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = patience.left();
         if left.is_zero() {
             return Err(QueryError::Timeout);
         }
-        let answer = match client.range(query, part, left.min(per_query)).await {
+        let answer = match client.range(query, part, left).await {
             Ok(answer) => answer,
             Err(QueryError::TooLarge) if part.points() > FEWEST_POINTS => {
                 parts.extend(split(part, (part.points() + 1) / 2));
@@ -75,8 +97,8 @@ pub async fn fetch(
             Err(error) => return Err(error),
         };
         let offset = usize::try_from((part.start - range.start) / range.step).unwrap_or(0);
-        for (feed, all) in feeds.iter().zip(&mut fetched) {
-            for (position, values) in reduce_range(feed, &answer.rows.rows, namespace, index, part) {
+        for (feed, all) in question.feeds.iter().zip(&mut fetched) {
+            for (position, values) in reduce_range(feed, &answer.rows.rows, question.namespace.as_deref(), index, part) {
                 let whole = all.entry(position).or_insert_with(|| vec![f32::NAN; points]);
                 for (cell, value) in whole.iter_mut().skip(offset).zip(values) {
                     *cell = value;

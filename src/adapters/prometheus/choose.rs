@@ -48,13 +48,15 @@ pub fn choose(store: &mut Store, index: &TargetIndex, answers: &[Answer], now: T
     let mut picks = Vec::new();
     for (position, target) in index.targets.iter().enumerate() {
         let kept = store.kept.entry(target.key.clone()).or_default();
-        for (signal, candidates) in &sources {
+        for (signal, all) in &sources {
             let feed_of = |(a, f): (usize, usize)| -> &Feed { &answers[a].question.feeds[f] };
+            // Two teams may give two signals one name; each is its own targets' alone.
+            let candidates: Vec<(usize, usize)> = all.iter().copied().filter(|c| feed_of(*c).is_for(&target.key)).collect();
             let said = |(a, f): (usize, usize)| answers[a].by_feed.as_ref().and_then(|feeds| feeds[f].get(&position));
             let held = kept.get(signal).filter(|k| !k.gives_way(now)).map(|k| k.source.clone());
             let chosen = match held {
                 Some(source) => candidates.iter().copied().find(|c| feed_of(*c).source == source && said(*c).is_some()),
-                None => first_that_answers(candidates, answers, &said),
+                None => first_that_answers(&candidates, answers, &said),
             };
             let Some(chosen) = chosen else { continue };
             let (Some(reduced), feed) = (said(chosen), feed_of(chosen)) else { continue };
@@ -88,7 +90,9 @@ fn forget(store: &mut Store, index: &TargetIndex, answers: &[Answer]) {
     let asked: BTreeSet<(&SignalName, &str)> = answers.iter().flat_map(|a| &a.question.feeds).map(|f| (&f.signal, &*f.source)).collect();
     let ids: BTreeSet<&str> = answers.iter().map(|a| &*a.question.id).collect();
     store.kept.retain(|key, _| targets.contains(key));
-    store.kept.values_mut().for_each(|signals| signals.retain(|signal, kept| asked.contains(&(signal, &*kept.source))));
+    for signals in store.kept.values_mut() {
+        signals.retain(|signal, kept| asked.contains(&(signal, &*kept.source)));
+    }
     store.progress.retain(|id, _| ids.contains(&**id));
 }
 

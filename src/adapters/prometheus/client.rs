@@ -4,15 +4,18 @@
 //! A client crate (`prometheus-http-query`) was looked at: it reads a body whole before anything can stop it, and takes neither a file that
 //! is read anew nor a `Date` header that tells how far two clocks are apart.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use jiff::Timestamp;
 use reqwest::StatusCode;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use super::answer::{self, AnswerError, Rows};
-use super::config::{Auth, ConfigError, PrometheusConfig};
+use super::config::{Auth, ConfigError, PrometheusConfig, is_link_local};
 
 /// Asks questions of one server.
 #[derive(Debug)]
@@ -21,6 +24,23 @@ pub struct Client {
     base: reqwest::Url,
     auth: Auth,
     max_response_bytes: u64,
+}
+
+/// Resolves names, and leaves out link-local addresses: a name that someone points at the metadata service leads nowhere.
+struct Guarded;
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Addrs = Box::new(allowed(found));
+            Ok(addresses)
+        })
+    }
+}
+
+fn allowed(found: impl Iterator<Item = SocketAddr>) -> std::vec::IntoIter<SocketAddr> {
+    found.filter(|address| !is_link_local(address.ip())).collect::<Vec<_>>().into_iter()
 }
 
 /// A range of instants.
@@ -127,6 +147,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .default_headers(headers)
             .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(Guarded))
             .connect_timeout(config.timeout.0.min(Duration::from_secs(5)));
         if let Some(path) = &config.ca_file {
             let unreadable = |detail: String| ConfigError::CaFile { path: path.clone(), detail };
@@ -255,6 +276,12 @@ mod tests {
     fn a_servers_date_is_read() {
         assert_eq!(http_date("Tue, 24 Nov 2026 11:29:55 GMT"), Some("2026-11-24T11:29:55Z".parse().unwrap()));
         assert_eq!(http_date("now"), None);
+    }
+
+    #[test]
+    fn a_name_that_leads_to_the_metadata_service_leads_nowhere() {
+        let found = ["169.254.169.254:0", "10.0.0.1:0", "[fe80::1]:0", "[::ffff:169.254.0.1]:0"].map(|a| a.parse().unwrap());
+        assert_eq!(allowed(found.into_iter()).collect::<Vec<_>>(), ["10.0.0.1:0".parse().unwrap()]);
     }
 
     #[test]

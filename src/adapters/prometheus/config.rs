@@ -1,5 +1,6 @@
 //! What the administrators' file says of the metrics source. Teams name queries; only administrators name URLs, secrets and matchers.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::promql::{Injected, PromqlError};
 use crate::domain::units::GoDuration;
 
-/// The metrics source: Prometheus, or anything that speaks its HTTP API (Thanos, Mimir, VictoriaMetrics).
+/// The metrics source: Prometheus, or anything that speaks its HTTP API (Thanos, Mimir, `VictoriaMetrics`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrometheusConfig {
@@ -133,6 +134,14 @@ const fn default_scrape_interval() -> GoDuration {
     GoDuration::from_secs(30)
 }
 
+/// Whether an address is link-local, in whichever of its spellings: clouds serve their instances' credentials there.
+pub(super) fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local()),
+    }
+}
+
 impl PrometheusConfig {
     /// The defaults for a URL.
     #[must_use]
@@ -168,11 +177,7 @@ impl PrometheusConfig {
             return Err(bad(&self.url, "leave out what follows `?` or `#`"));
         }
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        let link_local = match host.parse::<std::net::IpAddr>() {
-            Ok(std::net::IpAddr::V4(ip)) => ip.is_link_local(),
-            Ok(std::net::IpAddr::V6(ip)) => ip.is_unicast_link_local() || ip.to_ipv4_mapped().is_some_and(|v4| v4.is_link_local()),
-            Err(_) => false,
-        };
+        let link_local = host.parse().is_ok_and(is_link_local);
         if link_local {
             return Err(bad(&self.url, "write an address that is not link-local: instance metadata lies there"));
         }

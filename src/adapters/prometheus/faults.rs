@@ -1,17 +1,21 @@
 //! The adapter whole, against a server on loopback that can misbehave. Each fault comes in through the server's answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::config::{Auth, PrometheusConfig, TenantHeader};
 use super::testing::{Asked, Fake, constant, dated, plain, success, world};
-use super::*;
+use super::{JoinKey, Metrics, Prometheus, SignalUse, Signals, SourceHealth, TargetKey, backfill, signals, store};
 use crate::domain::limits::{Aggregate, CustomSignal};
+use crate::domain::signal::{SampleFault, SignalName};
 use crate::domain::units::GoDuration;
 
 const NOW: i64 = 1_800_000_007;
@@ -52,6 +56,9 @@ async fn tick(prometheus: &Prometheus, minutes: i64) -> (Signals, SourceHealth) 
 fn web() -> TargetKey {
     TargetKey::deployment("shop", "web")
 }
+
+/// What a server answers instead.
+type Fault = fn(&Asked) -> Response;
 
 /// What a tick must still be after any fault: no fresh demand made up, history kept, and the next healthy tick is whole again.
 async fn survives(prometheus: &Prometheus, fake: &Fake, minutes: i64, reason: &str) -> SourceHealth {
@@ -131,7 +138,9 @@ async fn a_custom_query_costs_one_more_and_its_demand_stands_instead_of_the_ship
         join: JoinKey::Workload,
         aggregate: Aggregate::Sum,
     };
-    groups.values_mut().for_each(|g| g.signals = vec![custom("orders", "sum by (workload) (orders_waiting)"), custom("broken", "sum(")]);
+    for group in groups.values_mut() {
+        group.signals = vec![custom("orders", "sum by (workload) (orders_waiting)"), custom("broken", "sum(")];
+    }
     let (_, _) = prometheus.signals(&groups, &workloads, at(0)).await;
     fake.take();
     let (signals, health) = prometheus.signals(&groups, &workloads, at(1)).await;
@@ -139,7 +148,9 @@ async fn a_custom_query_costs_one_more_and_its_demand_stands_instead_of_the_ship
     assert_eq!(health, SourceHealth::Ok, "one team's mistake is not the source's illness");
     let own = &signals[&web()];
     assert_eq!(own[&SignalName::Custom("broken".into())].faults, [SampleFault::Malformed]);
-    groups.values_mut().for_each(|g| g.signals.truncate(1));
+    for group in groups.values_mut() {
+        group.signals.truncate(1);
+    }
     let (signals, _) = prometheus.signals(&groups, &workloads, at(2)).await;
     let demand = &signals[&web()][&SignalName::Demand];
     assert_eq!((&*demand.source, demand.latest().unwrap().1), ("custom:orders", 7.0));
@@ -151,8 +162,7 @@ async fn fault_m01_errors_of_every_kind_leave_history_to_age() {
     let prometheus = source(&fake);
     tick(&prometheus, 0).await;
     let error = r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples"}"#;
-    type Fault = (&'static str, fn(&Asked) -> Response);
-    let faults: [Fault; 7] = [
+    let faults: [(&str, Fault); 7] = [
         ("QueryRefused", |_| plain(StatusCode::UNPROCESSABLE_ENTITY, r#"{"status":"error","errorType":"execution","error":"x"}"#)),
         ("QueryRefused", |_| plain(StatusCode::BAD_REQUEST, "")),
         ("Unavailable", |_| plain(StatusCode::SERVICE_UNAVAILABLE, "<html>upstream is gone</html>")),
@@ -419,4 +429,57 @@ async fn a_rotated_token_is_taken_at_the_next_query_and_never_shown() {
     let prometheus = Prometheus::new(PrometheusConfig { auth: basic, ..PrometheusConfig::at(&fake.url) }).unwrap();
     tick(&prometheus, 2).await;
     assert!(fake.take()[0].headers["authorization"].to_str().unwrap().starts_with("Basic "));
+}
+
+#[tokio::test]
+async fn a_gap_is_healed_even_when_a_new_target_is_asked_for_in_the_same_tick() {
+    let fake = Fake::start(|asked| {
+        if asked.query().contains("nginx_ingress_controller_requests") && !asked.query().contains("status") {
+            let of = |name| -> Vec<(&str, &str)> { vec![("exported_namespace", "shop"), ("exported_service", name)] };
+            return constant(asked, &[(&of("web"), 40.0), (&of("late"), 5.0)]);
+        }
+        healthy(asked)
+    })
+    .await;
+    let prometheus = source(&fake);
+    tick(&prometheus, 0).await;
+    let (groups, workloads) = world(&[("shop", "web", 2), ("shop", "late", 1)]);
+    let (signals, _) = prometheus.signals(&groups, &workloads, at(20)).await;
+    for target in [web(), TargetKey::deployment("shop", "late")] {
+        let fine = &signals[&target][&SignalName::Demand].history.fine;
+        assert_eq!((fine.values.len(), fine.values.iter().filter(|v| v.is_finite()).count()), (180, 180), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn one_name_in_two_namespaces_is_two_signals() {
+    let fake = Fake::start(|asked| {
+        if asked.query().contains(r#"namespace="shop""#) && asked.query().contains("waiting") {
+            return constant(asked, &[(&[("workload", "web")], 7.0)]);
+        }
+        plain(StatusCode::UNPROCESSABLE_ENTITY, "")
+    })
+    .await;
+    let prometheus = source(&fake);
+    let (mut groups, workloads) = world(&[("aaa", "web", 1), ("shop", "web", 1)]);
+    for group in groups.values_mut() {
+        group.signals = vec![CustomSignal {
+            name: "waiting".into(),
+            role: SignalUse::Leading,
+            unit: "items".into(),
+            query: "sum by (workload) (waiting)".into(),
+            join: JoinKey::Workload,
+            aggregate: Aggregate::Sum,
+        }];
+    }
+    let (signals, _) = prometheus.signals(&groups, &workloads, at(0)).await;
+    assert_eq!(signals[&web()][&SignalName::Custom("waiting".into())].latest().map(|(_, v)| v), Some(7.0));
+    assert!(!signals.contains_key(&TargetKey::deployment("aaa", "web")), "the other's question failed, and only that");
+}
+
+#[tokio::test]
+async fn without_targets_one_question_tells_whether_the_source_answers() {
+    let fake = Fake::start(healthy).await;
+    let (signals, health) = source(&fake).signals(&BTreeMap::new(), &BTreeMap::new(), at(0)).await;
+    assert_eq!((signals.len(), health, fake.take().len()), (0, SourceHealth::Ok, 1));
 }

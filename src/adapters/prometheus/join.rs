@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::answer::Labels;
 use crate::domain::limits::{Group, JoinKey};
 use crate::domain::names::{GroupId, TargetKey};
+use crate::domain::units::Millicores;
 use crate::domain::workload::{PodPhase, Workload};
 
 /// What a sample of a target is held against.
@@ -80,11 +81,17 @@ impl TargetIndex {
             let position = index.targets.len();
             let namespace = &key.namespace;
             let add = |map: &mut ByName, name: &Arc<str>| {
-                map.entry(namespace.clone()).or_default().entry(name.clone()).or_default().push(position)
+                map.entry(namespace.clone()).or_default().entry(name.clone()).or_default().push(position);
             };
-            workload.pods.iter().for_each(|pod| add(&mut index.pods, &pod.name));
-            workload.routes.services.iter().for_each(|service| add(&mut index.services, service));
-            workload.routes.ingresses.iter().for_each(|ingress| add(&mut index.ingresses, ingress));
+            for pod in &workload.pods {
+                add(&mut index.pods, &pod.name);
+            }
+            for service in &workload.routes.services {
+                add(&mut index.services, service);
+            }
+            for ingress in &workload.routes.ingresses {
+                add(&mut index.ingresses, ingress);
+            }
             add(&mut index.workloads, &key.name);
             let container = workload.container(named.get(key).copied());
             let settled = |since: Option<Timestamp>| since.is_none_or(|since| now.duration_since(since) >= settle);
@@ -92,7 +99,7 @@ impl TargetIndex {
             index.targets.push(TargetInfo {
                 key: key.clone(),
                 container: container.map(|c| c.name.clone()),
-                cpu_limit: container.and_then(|c| c.resources.cpu_limit).map(|limit| limit.cores()),
+                cpu_limit: container.and_then(|c| c.resources.cpu_limit).map(Millicores::cores),
                 memory_limit: container.and_then(|c| c.resources.memory_limit).map(|limit| limit.0 as f64),
                 expected_pods: expected.map(|p| p.name.clone()).collect(),
                 pods: workload.replicas.current.max(1),

@@ -1,4 +1,4 @@
-//! PromQL as a tree: matchers are injected into every selector of a parsed query, and the result is printed, parsed again and compared.
+//! `PromQL` as a tree: matchers are injected into every selector of a parsed query, and the result is printed, parsed again and compared.
 //!
 //! Text never becomes syntax here: a label value is a leaf of the tree, and only the printer quotes it. Leaves out evaluation.
 
@@ -21,7 +21,7 @@ pub enum PromqlError {
     /// Longer or deeper than what is parsed.
     #[error("the query is too long or too deeply nested: write at most {MOST_BYTES} bytes and {MOST_NESTING} operators and brackets")]
     TooLarge,
-    /// Not PromQL.
+    /// Not `PromQL`.
     #[error("the query is not PromQL: {0}")]
     Syntax(String),
     /// Cannot be printed so that it means the same.
@@ -90,7 +90,7 @@ impl Injected {
     /// A query of somebody else's with these matchers in every selector, printed.
     ///
     /// # Errors
-    /// [`PromqlError`] when the query is too large, is no PromQL, or its printed form would not be the same query with the matchers added.
+    /// [`PromqlError`] when the query is too large, is no `PromQL`, or its printed form would not be the same query with the matchers added.
     pub fn inject_foreign(&self, query: &str) -> Result<String, PromqlError> {
         check_size(query)?;
         self.inject(query)
@@ -99,7 +99,7 @@ impl Injected {
     /// A query of our own with these matchers in every selector, printed.
     ///
     /// # Errors
-    /// [`PromqlError`] when the query is no PromQL, or its printed form would not be the same query with the matchers added.
+    /// [`PromqlError`] when the query is no `PromQL`, or its printed form would not be the same query with the matchers added.
     pub fn inject(&self, query: &str) -> Result<String, PromqlError> {
         let mut tree = parse(query)?;
         add(&mut tree, &self.0);
@@ -182,7 +182,9 @@ fn add_to(selector: &mut VectorSelector, matchers: &[Matcher]) {
     if groups.is_empty() {
         selector.matchers.matchers.extend_from_slice(matchers);
     } else {
-        groups.iter_mut().for_each(|group| group.extend_from_slice(matchers));
+        for group in groups {
+            group.extend_from_slice(matchers);
+        }
     }
 }
 

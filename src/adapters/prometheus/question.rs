@@ -22,7 +22,7 @@ const MOST_NAMESPACES_NAMED: usize = 100;
 pub struct Question {
     /// Names it over time (`demand/istio`, `custom/shop/…`).
     pub id: Arc<str>,
-    /// PromQL; `$window` is open in a shipped one.
+    /// `PromQL`; `$window` is open in a shipped one.
     text: Arc<str>,
     /// Set for a custom one: the namespace it is held to.
     pub namespace: Option<Arc<str>>,
@@ -111,7 +111,7 @@ impl Question {
     /// held to its namespace by an equality in every selector, so it reads nobody else's series whatever it says.
     ///
     /// # Errors
-    /// [`PromqlError`] when a team's query is no PromQL or cannot be rewritten.
+    /// [`PromqlError`] when a team's query is no `PromQL` or cannot be rewritten.
     pub fn compile(
         &self,
         injected: &Injected,
@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn fault_m04_a_teams_query_reads_its_own_namespace_alone() {
         let (mut groups, _) = testing::world(&[("shop", "web", 1)]);
-        groups.values_mut().for_each(|g| {
-            g.signals = vec![signal("a", r#"sum(x{namespace="secret"}) or quantile(scalar(y), z{a="}"}) # {namespace="other"}"#)];
-        });
+        for group in groups.values_mut() {
+            group.signals = vec![signal("a", r#"sum(x{namespace="secret"}) or quantile(scalar(y), z{a="}"}) # {namespace="other"}"#)];
+        }
         let (questions, _) = Question::custom(&groups);
         let sent = questions[0].compile(&Injected::default(), &BTreeSet::new(), 60, Grouping::AsWritten).unwrap();
         assert_eq!(sent.matches(r#"namespace="shop""#).count(), 3, "{sent}");

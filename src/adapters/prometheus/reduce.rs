@@ -34,6 +34,14 @@ pub struct Feed {
     pub targets: Option<BTreeSet<TargetKey>>,
 }
 
+impl Feed {
+    /// Whether it is for a target.
+    #[must_use]
+    pub fn is_for(&self, target: &TargetKey) -> bool {
+        self.targets.as_ref().is_none_or(|only| only.contains(target))
+    }
+}
+
 /// What one answer says of one target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reduced {
@@ -89,7 +97,7 @@ pub fn reduce(
         let Some(joined) = index.join(feed.join, &row.labels, namespace) else { continue };
         for (position, share) in joined.to {
             let target = &index.targets[position];
-            if feed.targets.as_ref().is_some_and(|only| !only.contains(&target.key)) {
+            if !feed.is_for(&target.key) {
                 continue;
             }
             let entry = gathered.entry(position).or_default();
@@ -210,7 +218,7 @@ pub fn reduce_range(feed: &Feed, rows: &[Row], namespace: Option<&str>, index: &
         for (position, share) in joined.to {
             let target = &index.targets[position];
             let identity = row.labels.iter().filter(|(l, _)| !REPLICA_LABELS.contains(&l.as_str())).map(|(l, v)| (l.as_str(), v.as_str()));
-            if feed.targets.as_ref().is_some_and(|only| !only.contains(&target.key)) || !seen.insert((position, identity.collect())) {
+            if !feed.is_for(&target.key) || !seen.insert((position, identity.collect())) {
                 continue;
             }
             let cells = gathered.entry(position).or_insert_with(|| vec![(0.0, 0, f64::NEG_INFINITY); points]);
@@ -347,7 +355,9 @@ mod tests {
     fn a_service_that_leads_to_two_targets_is_shared_by_their_ready_replicas() {
         let now = Timestamp::from_second(NOW).unwrap();
         let (groups, mut workloads) = testing::world(&[("shop", "stable", 3), ("shop", "canary", 1)]);
-        workloads.values_mut().for_each(|w| w.routes.services = vec!["both".into()]);
+        for workload in workloads.values_mut() {
+            workload.routes.services = vec!["both".into()];
+        }
         let index = TargetIndex::new(&groups, &workloads, now, SignedDuration::ZERO);
         let freshness = Freshness { now, oldest: SignedDuration::from_secs(60) };
         let demand = feed(SignalName::Demand, JoinKey::Service, Aggregate::Sum);

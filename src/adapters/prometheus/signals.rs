@@ -1,4 +1,4 @@
-//! The signals that ship: one reviewed table of PromQL templates, and nothing else asks Prometheus on its own account.
+//! The signals that ship: one reviewed table of `PromQL` templates, and nothing else asks Prometheus on its own account.
 //!
 //! Of one signal the first source in this order that answers for a target is taken, and stays. Demand is the offered rate, so what stands
 //! in front of the target comes before the target itself: ingress, then mesh, then the application's own counter.
@@ -33,7 +33,7 @@ pub struct Template {
     pub native: bool,
     /// Label of the scraped series that always holds the target's namespace, where there is one: the query is narrowed to the targets'.
     pub scope: Option<&'static str>,
-    /// PromQL.
+    /// `PromQL`.
     pub query: &'static str,
 }
 
@@ -58,7 +58,7 @@ macro_rules! owner {
     };
 }
 
-/// Adds the label `owner`: a pod's name without what its ReplicaSet or StatefulSet appended. Pods come and go; their owner's name stays,
+/// Adds the label `owner`: a pod's name without what its `ReplicaSet` or `StatefulSet` appended. Pods come and go; their owner's name stays,
 /// so histograms are merged over it, and history is asked for by it.
 macro_rules! owned {
     ($series:expr) => {
@@ -132,7 +132,7 @@ const ROW: Template = Template {
     query: "",
 };
 
-/// A row that was joined by owner in PromQL.
+/// A row that was joined by owner in `PromQL`.
 const BY_OWNER: Template = Template { join: JoinKey::Workload, native: false, ..ROW };
 
 /// All shipped signals, in order of preference within a signal.

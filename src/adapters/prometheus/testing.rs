@@ -113,7 +113,7 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The PromQL.
+    /// The `PromQL`.
     pub fn query(&self) -> &str {
         &self.form["query"]
     }
