@@ -172,19 +172,19 @@ pub fn answer(context: &ToolContext<'_>, calls: &[ToolCall], noted: &[Proposal])
         .collect()
 }
 
-fn answer_one(context: &ToolContext<'_>, call: &ToolCall, noted: &[Proposal]) -> ToolOutcome {
+fn answer_one(from: &ToolContext<'_>, call: &ToolCall, noted: &[Proposal]) -> ToolOutcome {
     let tool = Tool::ALL.into_iter().find(|tool| tool.name() == call.name);
-    let answer = tool.ok_or_else(|| Mistake::unknown_tool(&call.name)).and_then(|tool| tool.run(context, noted, &call.arguments));
+    let answer = tool.ok_or_else(|| Mistake::unknown_tool(&call.name)).and_then(|tool| tool.run(from, noted, &call.arguments));
     let (content, effect) = match answer {
         Ok(Answer::Reading(value)) => (value.to_string(), Effect::Read),
         Ok(Answer::Proposing(wish)) => {
-            let proposal = context.proposal(wish, noted);
-            let told = json!({ "noted": proposal.id, "review": context.review(&proposal, noted) });
+            let proposal = from.proposal(wish, noted);
+            let told = json!({ "noted": proposal.id, "review": from.review(&proposal, noted) });
             (told.to_string(), Effect::Proposed(Box::new(proposal)))
         }
         Ok(Answer::Finishing(conclusion)) => (json!({ "done": true }).to_string(), Effect::Finished(conclusion)),
         Err(mistake) => {
-            let told = json!({ "error": context.prompts.mistake(&call.name, &mistake) });
+            let told = json!({ "error": from.prompts.mistake(&call.name, &mistake) });
             (told.to_string(), Effect::Mistaken(mistake))
         }
     };
