@@ -3,6 +3,7 @@
 //! What is read is made lean at the watch and turned into domain values by pure functions over API objects, one file a kind; what is
 //! written is written by server-side apply under one field manager, after a fresh look. Nothing here decides what should be done.
 
+pub mod act;
 mod autoscalers;
 mod budgets;
 mod cache;
@@ -10,6 +11,7 @@ mod client;
 mod dynamic;
 mod events;
 mod facts;
+mod groups;
 mod meta;
 mod nodes;
 mod owners;

@@ -10,7 +10,7 @@ mod resources;
 mod world;
 
 #[cfg(test)]
-mod testing;
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use kube::Client;
 use tokio::time::{Instant, timeout_at};
 
 use super::dynamic::Kinds;
-use super::watch::Watches;
+use crate::domain::limits::Fleet;
 use crate::domain::names::TargetKey;
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::Change;
@@ -41,7 +41,18 @@ pub struct KubeActuator {
     client: Client,
     kinds: Kinds,
     lease: Arc<dyn Lease>,
-    known: Box<dyn Fn(&TargetKey) -> Known + Send + Sync>,
+    lookout: Arc<dyn Lookout>,
+    write_deadline: Duration,
+    look_deadline: Duration,
+}
+
+/// What the last look needs beside the object itself: the watches have it in memory.
+pub trait Lookout: Send + Sync {
+    /// What is known of a target.
+    fn known(&self, target: &TargetKey) -> Known;
+
+    /// A fleet, as the platform set it.
+    fn fleet(&self, name: &str) -> Option<Fleet>;
 }
 
 /// What the watches know of a target, beside what the API server is asked anew.
@@ -66,19 +77,26 @@ enum Try {
 impl KubeActuator {
     /// An actuator that writes as `client`, while `lease` is held.
     #[must_use]
-    pub fn new(client: Client, lease: Arc<dyn Lease>, watches: Arc<Watches>) -> Self {
-        Self { kinds: Kinds::new(client.clone()), client, lease, known: Box::new(move |target| watches.known(target)) }
+    pub fn new(client: Client, lease: Arc<dyn Lease>, lookout: Arc<dyn Lookout>) -> Self {
+        Self {
+            kinds: Kinds::new(client.clone()),
+            client,
+            lease,
+            lookout,
+            write_deadline: WRITE_DEADLINE,
+            look_deadline: LOOK_DEADLINE,
+        }
     }
 
     async fn attempt(&self, released: &Released, now: Timestamp) -> OutcomeResult {
-        let until = now.saturating_add(SignedDuration::try_from(WRITE_DEADLINE).unwrap_or(SignedDuration::MAX));
+        let until = now.saturating_add(SignedDuration::try_from(self.write_deadline).unwrap_or(SignedDuration::MAX));
         if self.lease.epoch(until.unwrap_or(Timestamp::MAX)).await != Some(released.epoch()) {
             return OutcomeResult::NotLeader;
         }
         match released.change() {
             Change::Replicas(change) => self.drive(&replicas::Writer::new(self, change, now)).await,
             Change::Resources(change) => self.drive(&resources::Writer::new(self, change, now)).await,
-            Change::NodePool(change) => self.drive(&node_pool::Writer::new(&self.client, change)).await,
+            Change::NodePool(change) => self.drive(&node_pool::Writer::new(self, change)).await,
             // They live in memory and the record; there is nothing to write.
             Change::Headroom(_) | Change::Finding(_) => OutcomeResult::Applied { resource_version: None },
         }
@@ -86,7 +104,7 @@ impl KubeActuator {
 
     /// Tries until it is done, the tries are used up, or the deadline has passed.
     async fn drive(&self, writer: &impl Write) -> OutcomeResult {
-        let deadline = Instant::now() + WRITE_DEADLINE;
+        let deadline = Instant::now() + self.write_deadline;
         let mut moved = String::new();
         for _ in 0..TRIES {
             let lost = match timeout_at(deadline, writer.attempt()).await {
@@ -96,9 +114,9 @@ impl KubeActuator {
                     continue;
                 }
                 Ok(Try::Lost(detail)) => detail,
-                Err(_) => format!("no answer within {} s", WRITE_DEADLINE.as_secs()),
+                Err(_) => format!("no answer within {:?}", self.write_deadline),
             };
-            return match tokio::time::timeout(LOOK_DEADLINE, writer.is_done()).await {
+            return match tokio::time::timeout(self.look_deadline, writer.is_done()).await {
                 Ok(true) => OutcomeResult::Confirmed,
                 Ok(false) | Err(_) => OutcomeResult::Unknown { detail: lost },
             };

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::cache::Cache;
 use super::workload::LeanWorkload;
+use crate::crd::target_ref::ResourceName;
 use crate::domain::names::TargetKey;
 
 /// How long an answer about which kinds there are is believed.
@@ -82,12 +83,13 @@ fn is_absent(error: &kube::Error) -> bool {
 pub struct Kinds {
     client: Client,
     known: Mutex<BTreeMap<(Arc<str>, Arc<str>), (Instant, Option<ApiResource>)>>,
+    by_kind: Mutex<BTreeMap<(String, String), (Instant, Option<ResourceName>)>>,
 }
 
 impl Kinds {
     /// Nothing known yet.
     pub fn new(client: Client) -> Self {
-        Self { client, known: Mutex::new(BTreeMap::new()) }
+        Self { client, known: Mutex::new(BTreeMap::new()), by_kind: Mutex::new(BTreeMap::new()) }
     }
 
     /// The kind of a target; `None` when the cluster has no such kind, or it has no `/scale`.
@@ -116,6 +118,33 @@ impl Kinds {
         };
         self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, (Instant::now(), found.clone()));
         Ok(found)
+    }
+
+    /// The resource of a kind that a custom resource names; `None` when the cluster does not know it, or does not say.
+    pub async fn named(&self, api_version: &str, kind: &str) -> Option<ResourceName> {
+        let asked = (api_version.to_owned(), kind.to_owned());
+        if let Some((at, known)) = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).get(&asked) {
+            if at.elapsed() < BELIEVED {
+                return known.clone();
+            }
+        }
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let found = match discovery::pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await {
+            Ok((resource, _)) => Some(ResourceName { group: resource.group.into(), resource: resource.plural.into() }),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => {
+                tracing::warn!(api_version, kind, %error, "failed to look up a kind");
+                return None;
+            }
+        };
+        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, (Instant::now(), found.clone()));
+        found
+    }
+
+    /// The resource of a kind, if it was looked up before.
+    pub fn remembered(&self, api_version: &str, kind: &str) -> Option<ResourceName> {
+        let asked = (api_version.to_owned(), kind.to_owned());
+        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).get(&asked)?.1.clone()
     }
 
     /// Reads targets of kinds that are not watched. One that cannot be read is left out, and does not hold up the others.

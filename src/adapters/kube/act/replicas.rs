@@ -32,7 +32,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer of `change`.
     pub fn new(actuator: &'a KubeActuator, change: &'a ReplicasChange, now: Timestamp) -> Self {
-        Self { actuator, change, known: (actuator.known)(&change.target), now, generation: AtomicI64::new(UNSEEN) }
+        Self { actuator, change, known: actuator.lookout.known(&change.target), now, generation: AtomicI64::new(UNSEEN) }
     }
 
     /// The object and how many replicas it asks for.

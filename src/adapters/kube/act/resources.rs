@@ -32,7 +32,7 @@ pub struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer of `change`.
     pub fn new(actuator: &'a KubeActuator, change: &'a ResourcesChange, now: Timestamp) -> Self {
-        Self { actuator, change, known: (actuator.known)(&change.target), now }
+        Self { actuator, change, known: actuator.lookout.known(&change.target), now }
     }
 
     fn field(&self) -> OwnedField {
