@@ -234,6 +234,8 @@ pub struct EntryFilter {
     pub group: Option<GroupId>,
     /// Only this tick.
     pub tick: Option<TickId>,
+    /// Only ticks before this one.
+    pub before: Option<TickId>,
     /// Only from this time on.
     pub since: Option<Timestamp>,
     /// Only after this sequence number.

@@ -250,6 +250,9 @@ impl Ledger for SqliteLedger {
         if let Some(tick) = filter.tick {
             query.push(" AND tick = ").push_bind(i64::try_from(tick.0).unwrap_or(i64::MAX));
         }
+        if let Some(before) = filter.before {
+            query.push(" AND tick < ").push_bind(i64::try_from(before.0).unwrap_or(i64::MAX));
+        }
         if let Some(since) = filter.since {
             query.push(" AND at >= ").push_bind(since.as_second());
         }
