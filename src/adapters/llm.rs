@@ -99,9 +99,9 @@ impl ChatModel {
         let answer: Result<Value, OpenAIError> = client.chat().create_byot(wire::request(&self.config, request)).await;
         match answer {
             Ok(answer) => wire::reply(answer),
-            Err(OpenAIError::Boxed(error)) => Err(error
-                .downcast::<Failed>()
-                .map_or_else(|other| ModelFailure::Protocol(other.to_string()), |failed| failed.0)),
+            Err(OpenAIError::Boxed(error)) => {
+                Err(error.downcast::<Failed>().map_or_else(|other| ModelFailure::Protocol(other.to_string()), |failed| failed.0))
+            }
             // The transport answers everything else itself; what is left cannot be built or read.
             Err(other) => Err(ModelFailure::Protocol(other.to_string())),
         }

@@ -40,9 +40,10 @@ fn mistake(text: &str, error: &serde_path_to_error::Error<serde_json::Error>) ->
     let problem = error.inner().to_string();
     let path = error.path().to_string();
     // `missing field` and `unknown field` name the field themselves, between back-ticks; the path then ends at the object around it.
-    let named = problem.split('`').nth(1).filter(|_| {
-        ["missing field", "unknown field", "duplicate field"].iter().any(|beginning| problem.starts_with(beginning))
-    });
+    let named = problem
+        .split('`')
+        .nth(1)
+        .filter(|_| ["missing field", "unknown field", "duplicate field"].iter().any(|beginning| problem.starts_with(beginning)));
     let field = match (path.as_str(), named) {
         ("." | "?", Some(name)) => name.to_owned(),
         ("." | "?", None) => last_key(text, error.inner()).unwrap_or("arguments").to_owned(),
@@ -114,10 +115,7 @@ mod tests {
             assert!(found.contains(named), "{text} named {found}");
         }
         assert_eq!(read::<Nothing>(""), Ok(Nothing {}));
-        assert_eq!(
-            read::<Wanted>(r#" {"target": "w1", "replicas": 5} "#),
-            Ok(Wanted { target: "w1".into(), replicas: 5, share: None })
-        );
+        assert_eq!(read::<Wanted>(r#" {"target": "w1", "replicas": 5} "#), Ok(Wanted { target: "w1".into(), replicas: 5, share: None }));
     }
 
     #[test]

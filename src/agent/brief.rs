@@ -437,14 +437,7 @@ fn surges(now: Timestamp, group: &Group) -> Vec<SurgeView> {
     near
 }
 
-fn target(
-    snapshot: &Snapshot,
-    plan: &Plan,
-    group: &Group,
-    aliases: &Aliases,
-    reviews: &[Review],
-    key: &TargetKey,
-) -> Option<TargetView> {
+fn target(snapshot: &Snapshot, plan: &Plan, group: &Group, aliases: &Aliases, reviews: &[Review], key: &TargetKey) -> Option<TargetView> {
     let workload = snapshot.workload(key)?;
     let named = group.targets.iter().find(|t| t.key == *key)?;
     let limits = snapshot.target_limits(key);

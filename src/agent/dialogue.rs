@@ -227,11 +227,7 @@ impl Dialogue {
     }
 
     fn request(&self) -> ModelRequest {
-        ModelRequest {
-            messages: self.messages.clone(),
-            tools: self.opening.tools.clone(),
-            max_completion_tokens: self.completion_cap(),
-        }
+        ModelRequest { messages: self.messages.clone(), tools: self.opening.tools.clone(), max_completion_tokens: self.completion_cap() }
     }
 
     fn take(&mut self, reply: ModelReply) {

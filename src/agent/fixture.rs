@@ -53,7 +53,8 @@ impl Shop {
     }
 
     pub fn with_targets(naming: Naming, count: usize) -> Self {
-        let names: Vec<String> = ["web", "api", "worker"].map(str::to_owned).into_iter().chain((3..count).map(|n| format!("t{n}"))).collect();
+        let names: Vec<String> =
+            ["web", "api", "worker"].map(str::to_owned).into_iter().chain((3..count).map(|n| format!("t{n}"))).collect();
         let names = &names[..count];
         let namespace = naming("shop");
         let group = GroupId::new(&namespace, &naming("group"));

@@ -99,9 +99,7 @@ impl Prompts {
         templates.register_escape_fn(handlebars::no_escape);
         templates.register_helper("shown", Box::new(helpers::shown));
         for (name, text) in TEMPLATES {
-            templates
-                .register_template_string(name, text)
-                .map_err(|source| PromptError::Template { name, source: Box::new(source) })?;
+            templates.register_template_string(name, text).map_err(|source| PromptError::Template { name, source: Box::new(source) })?;
         }
         let tools: Vec<ToolSpec> = Tool::ALL
             .into_iter()

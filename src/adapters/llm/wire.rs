@@ -187,7 +187,8 @@ mod tests {
     #[test]
     fn fault_l22_fields_that_only_the_provider_knows_go_back_unread() {
         let signature = json!({ "google": { "thought_signature": "abc" } });
-        let call = json!({ "id": "a", "type": "function", "function": { "name": "finish", "arguments": "{}" }, "extra_content": signature });
+        let call =
+            json!({ "id": "a", "type": "function", "function": { "name": "finish", "arguments": "{}" }, "extra_content": signature });
         let read = message(json!({ "role": "assistant", "content": null, "annotations": [], "refusal": null, "tool_calls": [call] }));
         let sent = super::message(&Message::Assistant { text: read.text, calls: read.calls, opaque: read.opaque });
         assert_eq!(sent, json!({ "role": "assistant", "content": "", "tool_calls": [call] }));
@@ -210,7 +211,12 @@ mod tests {
 
     fn any_json() -> impl Strategy<Value = Value> {
         let names = ["choices", "message", "tool_calls", "function", "arguments", "id", "type", "content", "error", "usage", "name"];
-        let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), any::<i64>().prop_map(Value::from), ".{0,8}".prop_map(Value::from)];
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from)
+        ];
         leaf.prop_recursive(6, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),

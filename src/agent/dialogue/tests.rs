@@ -16,8 +16,7 @@ fn play_with(replies: &[Result<ModelReply, ModelFailure>], caps: Caps) -> (Dialo
     let shop = Shop::new(plain);
     let prompts = Prompts::load().unwrap();
     let aliases = shop.aliases();
-    let context =
-        ToolContext { snapshot: &shop.snapshot, plan: &shop.plan, group: shop.group(), aliases: &aliases, prompts: &prompts };
+    let context = ToolContext { snapshot: &shop.snapshot, plan: &shop.plan, group: shop.group(), aliases: &aliases, prompts: &prompts };
     let mut dialogue = Dialogue::start(prompts.open(&shop.brief(), &caps).unwrap(), caps);
     let mut asked = 0;
     loop {
@@ -133,7 +132,9 @@ fn fault_l09_a_text_cut_by_the_cap_is_retried_once_with_a_larger_cap() {
 
 #[test]
 fn fault_l10_malformed_arguments_are_mended_once_and_not_twice() {
-    for bad in [r#"{"target": "w1",}"#, "{target: 1}", "null", "[]", r#"{"target":"w1","target":"w2"}"#, r#"{"target":NaN}"#, "```json\n{}\n```"] {
+    for bad in
+        [r#"{"target": "w1",}"#, "{target: 1}", "null", "[]", r#"{"target":"w1","target":"w2"}"#, r#"{"target":NaN}"#, "```json\n{}\n```"]
+    {
         let wrong = says(&[("inspect_target", json!(bad))]);
         let (result, asked) = play(&[wrong.clone(), says(&[propose(9), finish()])]);
         assert_eq!((&result.end, asked, result.usage.invalid_calls), (&DialogueEnd::Finished, 2, 1), "{bad}");

@@ -9,7 +9,8 @@ use crate::agent::aliases::TargetAlias;
 use crate::agent::brief::{active_autoscalers, bounds, kind_of, resources, signals};
 use crate::domain::workload::Pod;
 
-pub const DESCRIPTION: &str = "One target in full: replicas, bounds, modes, pods, containers, disruption budgets, signals, and when it was last changed.";
+pub const DESCRIPTION: &str =
+    "One target in full: replicas, bounds, modes, pods, containers, disruption budgets, signals, and when it was last changed.";
 
 /// Pods that are told one by one; those in trouble come first.
 const MOST_PODS: usize = 20;

@@ -62,15 +62,8 @@ pub struct Arguments {
 }
 
 pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let Arguments {
-        target,
-        cpu_request_millicores,
-        cpu_limit_millicores,
-        memory_request_mib,
-        memory_limit_mib,
-        rationale,
-        evidence,
-    } = arguments;
+    let Arguments { target, cpu_request_millicores, cpu_limit_millicores, memory_request_mib, memory_limit_mib, rationale, evidence } =
+        arguments;
     let wanted = Wanted { target, cpu_request_millicores, cpu_limit_millicores, memory_request_mib, memory_limit_mib };
     Ok(Answer::Proposing(Wish {
         change: change(context, wanted)?,
@@ -99,13 +92,7 @@ pub fn change(context: &ToolContext<'_>, wanted: Wanted) -> Result<Change, Mista
     if to == from {
         return Err(Mistake::field("cpu_request_millicores", "no request or limit is given that differs from what is set"));
     }
-    Ok(Change::Resources(ResourcesChange {
-        target: key.clone(),
-        uid: workload.uid.clone(),
-        container: container.name.clone(),
-        from,
-        to,
-    }))
+    Ok(Change::Resources(ResourcesChange { target: key.clone(), uid: workload.uid.clone(), container: container.name.clone(), from, to }))
 }
 
 fn in_range(field: &str, given: Option<u64>, most: u64, range: &str) -> Result<Option<u64>, Mistake> {

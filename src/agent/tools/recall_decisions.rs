@@ -14,8 +14,23 @@ const MOST_ROWS: usize = 20;
 
 /// Machine reasons by which a decision ends; anything else is told as `Other`.
 const KNOWN_RESULTS: [&str; 17] = [
-    "Applied", "Confirmed", "WorldChanged", "Conflicted", "Gone", "Forbidden", "Denied", "Unknown", "NotLeader", "Failed", "Queued", "Shadow",
-    "Held", "Blocked", "Superseded", "Rejected", "Expired",
+    "Applied",
+    "Confirmed",
+    "WorldChanged",
+    "Conflicted",
+    "Gone",
+    "Forbidden",
+    "Denied",
+    "Unknown",
+    "NotLeader",
+    "Failed",
+    "Queued",
+    "Shadow",
+    "Held",
+    "Blocked",
+    "Superseded",
+    "Rejected",
+    "Expired",
 ];
 
 /// Arguments.

@@ -11,8 +11,7 @@ use crate::domain::workload::PodPhase;
 fn outcome(shop: &Shop, name: &str, arguments: &Value, noted: &[Proposal]) -> ToolOutcome {
     let prompts = Prompts::load().unwrap();
     let aliases = shop.aliases();
-    let context =
-        ToolContext { snapshot: &shop.snapshot, plan: &shop.plan, group: shop.group(), aliases: &aliases, prompts: &prompts };
+    let context = ToolContext { snapshot: &shop.snapshot, plan: &shop.plan, group: shop.group(), aliases: &aliases, prompts: &prompts };
     let call = ToolCall { id: "call_1".into(), name: name.into(), arguments: arguments.to_string() };
     answer(&context, &[call], noted).remove(0)
 }
@@ -184,8 +183,7 @@ fn recall_decisions_shows_rows_and_no_text() {
 #[test]
 fn propose_replicas_leaves_a_proposal_of_the_model() {
     let shop = Shop::new(plain);
-    let arguments =
-        json!({"target": "w1", "replicas": 9, "rationale": "latency\n\u{202e}rises", "evidence": ["w1.latency", "ev1", "ev1"]});
+    let arguments = json!({"target": "w1", "replicas": 9, "rationale": "latency\n\u{202e}rises", "evidence": ["w1.latency", "ev1", "ev1"]});
     let proposal = proposed(&shop, "propose_replicas", arguments);
     assert_eq!(proposal.id.0, "t812-model-g1-1");
     assert_eq!((proposal.origin, proposal.made, &proposal.group), (Origin::Model, now(), &shop.group));
@@ -283,7 +281,8 @@ fn propose_node_pool_drafts_what_the_fleet_has_and_keeps_the_platforms_taints() 
 #[test]
 fn report_finding_needs_evidence() {
     let shop = Shop::new(plain);
-    let arguments = |evidence: Value| json!({"target": "w3", "cause": "Leak", "notify": "Team", "rationale": "memory", "evidence": evidence});
+    let arguments =
+        |evidence: Value| json!({"target": "w3", "cause": "Leak", "notify": "Team", "rationale": "memory", "evidence": evidence});
     let Change::Finding(finding) = proposed(&shop, "report_finding", arguments(json!(["ev3"]))).change else { panic!() };
     assert_eq!(finding.cause, Cause::Leak);
     assert_eq!(mistaken(&shop, "report_finding", arguments(json!([]))).reason(), "OutOfRange/evidence");
@@ -301,10 +300,7 @@ fn check_proposal_takes_exactly_one_change_and_proposes_nothing() {
 fn finish_concludes() {
     let shop = Shop::new(plain);
     let outcome = outcome(&shop, "finish", &json!({"outcome": "Hold", "reason": "the plan is good"}), &[]);
-    assert_eq!(
-        outcome.effect,
-        Effect::Finished(Conclusion { outcome: FinishOutcome::Hold, reason: "the plan is good".into() })
-    );
+    assert_eq!(outcome.effect, Effect::Finished(Conclusion { outcome: FinishOutcome::Hold, reason: "the plan is good".into() }));
 }
 
 /// One valid call of every tool.
