@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::memory::{ChangeMark, Commitment, GateMemory, RegretAccount};
 use crate::domain::outcome::{Outcome, OutcomeResult};
-use crate::domain::proposal::{Change, Origin};
+use crate::domain::proposal::Change;
 use crate::domain::snapshot::Snapshot;
 
 /// No write takes longer to be seen: what is still unseen then was lost.
@@ -38,7 +38,7 @@ pub fn settle(snapshot: &Snapshot, mut gate: GateMemory) -> GateMemory {
 /// Takes in what came of a released change: a change that is in the cluster is remembered, one that certainly is not frees what it was charged.
 /// What is not known stays charged until a snapshot shows it, or it has grown old.
 #[must_use]
-pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -> GateMemory {
+pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome) -> GateMemory {
     match &outcome.result {
         OutcomeResult::Applied { .. } | OutcomeResult::Confirmed => {
             let mark = match &outcome.change {
@@ -48,7 +48,7 @@ pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -
             };
             if let (Some((from, to)), Some(target)) = (mark, outcome.change.target()) {
                 let marks = gate.changes.entry(target.clone()).or_default();
-                marks.push_back(ChangeMark { at: outcome.at, origin, from, to });
+                marks.push_back(ChangeMark { at: outcome.at, origin: outcome.origin, from, to });
                 while marks.len() > MOST_MARKS {
                     marks.pop_front();
                 }

@@ -30,12 +30,6 @@ impl GuardedModel {
         Self { inner, clock, state: Mutex::new(Guards { breaker: Breaker::default(), budget: DailyBudget::new(tokens_per_day) }) }
     }
 
-    /// Tokens left today, for the metric.
-    #[must_use]
-    pub fn tokens_left(&self, now: Timestamp) -> u64 {
-        self.guards().budget.left(now)
-    }
-
     /// A panic elsewhere does not make counting unsafe: the state is whole after every line.
     fn guards(&self) -> MutexGuard<'_, Guards> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,6 +81,10 @@ impl Model for GuardedModel {
             return Availability::BudgetSpent { until: guards.budget.next_day(now) };
         }
         Availability::Available
+    }
+
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        Some(self.guards().budget.left(now))
     }
 
     async fn complete(&self, request: &ModelRequest, deadline: Duration) -> Result<ModelReply, ModelFailure> {
