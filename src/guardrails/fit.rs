@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(
             said(&reviews[1]),
             "Clamp 10 -> 11\nFit Clamp: 1 of 5 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-             the freest nodes have cpu 1 and memory 259584Mi, and no pool may buy more"
+             the freest nodes have cpu 1 and memory 258560Mi, and no pool may buy more"
         );
     }
 

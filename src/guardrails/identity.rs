@@ -103,6 +103,7 @@ mod tests {
 
     use crate::domain::names::{GroupId, TargetKey};
     use crate::domain::proposal::{Change, Origin};
+    use crate::domain::signal::SignalName;
     use crate::domain::workload::{Container, ContainerResources};
     use crate::guardrails::judge;
     use crate::guardrails::testing::{calm, check, proposal, replicas, replicas_of, resources, said, web};
@@ -136,9 +137,10 @@ mod tests {
         setup.limits().bounds.min = 0;
         setup.limits().max_step_down = 10;
         setup.group().targets[0].bounds.min = 0;
-        setup.snapshot.signals.clear();
-        check(&setup, replicas(0), "Refuse\nStaleMetrics Refuse: cpu is missing: nothing is taken away\n\
-            CrossCheck Refuse: cpu is not fresh: no replica is removed on demand alone");
+        check(&setup, replicas(0), "Refuse\nCrossCheck Refuse: demand is 400.0/s and 0 replicas serve 0.0/s");
+        setup.set_signal(SignalName::Demand, |_| 0.0);
+        setup.set_signal(SignalName::Cpu, |_| 0.0);
+        check(&setup, replicas(0), "Admit 10 -> 0");
     }
 
     #[test]

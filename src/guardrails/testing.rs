@@ -26,6 +26,7 @@ use crate::domain::workload::{
 };
 
 /// What a batch is judged against.
+#[derive(Debug)]
 pub(super) struct Setup {
     pub snapshot: Snapshot,
     pub plan: Plan,
