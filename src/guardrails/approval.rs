@@ -253,12 +253,7 @@ mod tests {
         moved(|s| s.workload().replicas.desired = 11);
         moved(|s| s.guardrail().version = "uid-guardrail/2".into());
         moved(|s| s.group().generation += 1);
-        check(
-            &asking(),
-            &ask,
-            ReentryEnd::Approved,
-            "Admit 10 -> 12\nMode Admit: a person approved exactly this change",
-        );
+        check(&asking(), &ask, ReentryEnd::Approved, "Admit 10 -> 12\nMode Admit: a person approved exactly this change");
     }
 
     #[test]

@@ -94,7 +94,9 @@ fn narrows(proposed: &Change, change: &Change) -> bool {
             let between = (p.from.min(p.to)..=p.from.max(p.to)).contains(&c.to);
             (&p.target, &p.uid, p.from) == (&c.target, &c.uid, c.from) && between && c.to != c.from
         }
-        (Change::Resources(p), Change::Resources(c)) => (&p.target, &p.uid, &p.container, p.from) == (&c.target, &c.uid, &c.container, c.from),
+        (Change::Resources(p), Change::Resources(c)) => {
+            (&p.target, &p.uid, &p.container, p.from) == (&c.target, &c.uid, &c.container, c.from)
+        }
         (Change::Headroom(p), Change::Headroom(c)) => p.target == c.target && c.until <= p.until,
         (Change::NodePool(_), Change::NodePool(_)) | (Change::Finding(_), Change::Finding(_)) => proposed == change,
         _ => false,
@@ -105,9 +107,7 @@ fn narrows(proposed: &Change, change: &Change) -> bool {
 fn cost_change(plan: &Plan, proposal: &Proposal, change: &Change) -> MicroUsd {
     let claimed = proposal.cost_change_per_hour.unwrap_or_default();
     match change {
-        Change::Replicas(c) => {
-            replica_price(plan, &c.target).map_or(claimed, |price| price * (i64::from(c.to) - i64::from(c.from)))
-        }
+        Change::Replicas(c) => replica_price(plan, &c.target).map_or(claimed, |price| price * (i64::from(c.to) - i64::from(c.from))),
         Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => claimed,
     }
 }

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::judge;
 use crate::domain::fleet::{CapacityType, Catalogue, InstanceType, Node, NodePool, Offering};
 use crate::domain::limits::{
-    Actuation, Bounds, Criticality, Fleet, FleetLimits, GateLimits, Group, GroupTarget, Guardrail, Mode, Modes, NodeClassRef, Paused, Provider,
-    ResourceBounds, TargetLimits, TimeZoneName,
+    Actuation, Bounds, Criticality, Fleet, FleetLimits, GateLimits, Group, GroupTarget, Guardrail, Mode, Modes, NodeClassRef, Paused,
+    Provider, ResourceBounds, TargetLimits, TimeZoneName,
 };
 use crate::domain::memory::{ChangeMark, Commitments, Memory};
 use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
