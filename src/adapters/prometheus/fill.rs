@@ -6,7 +6,7 @@ use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Prometheus;
-use super::ask::{Failure, IN_FLIGHT};
+use super::ask::Failure;
 use super::backfill::{COARSE, FINE, Fetched, MIDDLE, Patience, fetch};
 use super::choose::{Answer, Pick};
 use super::client::Range;
@@ -19,6 +19,8 @@ use crate::domain::series::{History, Series};
 
 /// The past of one question is asked for at most this often, for targets that appeared since.
 const FILL_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// Questions whose past is fetched at once: each holds three tiers of all targets.
+const FILLS_IN_FLIGHT: usize = 2;
 
 /// What a question's history lacks.
 #[derive(Clone, Copy, Debug)]
@@ -93,16 +95,15 @@ impl Prometheus {
             progress.answered = Some(minute(now));
         }
         let patience = Patience::new(self.config.timeout.0, 2.0);
-        let fetched: Vec<(usize, Result<Filling, Failure>)> =
+        let mut fetching =
             futures::stream::iter(needs)
                 .map(|(position, need)| async move {
                     (position, self.fetch_need(&answers[position].question, need, index, now, patience).await)
                 })
-                .buffered(IN_FLIGHT)
-                .collect()
-                .await;
+                .buffered(FILLS_IN_FLIGHT);
         let mut reason = None;
-        for (position, filling) in fetched {
+        // Each is put in as it arrives: all of them together would be a multiple of what is kept.
+        while let Some((position, filling)) = fetching.next().await {
             let question = &answers[position].question;
             let progress = store.progress.entry(question.id.clone()).or_default();
             match filling {
