@@ -1,5 +1,7 @@
 //! Each tool: its effect, or how its answer follows the snapshot; the schemas; and that no name of the cluster comes out of any of them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is passed whole")]
+
 use serde_json::{Value, json};
 
 use super::super::fixture::{Naming, Shop, hostile, now, plain};
