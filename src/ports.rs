@@ -70,6 +70,12 @@ pub trait Model: Send + Sync {
         Availability::Available
     }
 
+    /// Tokens left of the day's budget; `None` where there is none.
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        let _ = now;
+        None
+    }
+
     /// One call, within `deadline`, retries included.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use super::limits::Modes;
 use super::memory::AskReason;
 use super::names::{Digest, GroupId, ProposalId, TargetKey, TickId};
 use super::outcome::Outcome;
-use super::plan::{SizingBasis, SizingReason};
+use super::plan::SizingBasis;
 use super::proposal::{Change, Finding, Origin, Proposal};
 use super::review::Review;
 use super::signal::SampleFault;
@@ -418,6 +418,4 @@ pub struct PastDecision {
     pub replicas: Option<(u32, u32)>,
     /// How it ended (`Applied`, `Conflicted`, …).
     pub result: String,
-    /// Why the planner asked, where the planner did.
-    pub reason: Option<SizingReason>,
 }

@@ -53,7 +53,6 @@ pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> 
             "by": row.origin,
             "replicas": row.replicas,
             "result": KNOWN_RESULTS.into_iter().find(|known| *known == row.result).unwrap_or("Other"),
-            "reason": row.reason,
         })
     });
     Ok(Answer::Reading(json!({ "decisions": listed.collect::<Vec<_>>(), "not_listed": rows.len().saturating_sub(MOST_ROWS) })))
