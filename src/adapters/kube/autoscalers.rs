@@ -39,6 +39,11 @@ impl LeanAutoscaler {
         })
     }
 
+    /// Whether it scales this object.
+    pub fn scales(&self, group: &str, kind: &str, name: &str) -> bool {
+        (&*self.scales.0, &*self.scales.1, &*self.scales.2) == (group, kind, name)
+    }
+
     /// From a KEDA ScaledObject; a paused one changes nothing.
     pub fn from_scaled_object(object: &DynamicObject) -> Option<Self> {
         let spec = object.data.get("spec")?;

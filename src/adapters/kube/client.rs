@@ -65,7 +65,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], one line that names the flag and the mend.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
-    let config = config(kubeconfig, context).await?;
+    let config = connect_config(kubeconfig, context).await?;
     let server = config.cluster_url.to_string();
     let client =
         Client::try_from(config).map_err(|error| ConnectError::Credentials { server: server.clone(), detail: one_line(&error) })?;
@@ -79,7 +79,11 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result
     }
 }
 
-async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
+/// The way to a cluster, found as [`connect`] finds it: for clients that carry another's credentials there.
+///
+/// # Errors
+/// [`ConnectError`], one line that names the flag and the mend.
+pub async fn connect_config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
     if kubeconfig.is_none() && context.is_none() {
         return Config::infer().await.map_err(|error| ConnectError::NoConfig(one_line(&error)));
     }
