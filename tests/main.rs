@@ -1,4 +1,6 @@
 //! The integration tests: one binary, so that every crate is linked once and one control plane serves all of them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod crd;
+mod kube_adapter;
 mod testbed;
