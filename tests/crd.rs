@@ -78,11 +78,7 @@ async fn a_real_server_takes_the_definitions_and_samples_and_refuses_every_bad_c
         }
         let object: DynamicObject = serde_json::from_value(object)?;
         let kinds = api(&client, &namespace, &object).await?;
-        let answer = if case.update {
-            kinds.replace(&object.name_any(), &dry, &object).await
-        } else {
-            kinds.create(&dry, &object).await
-        };
+        let answer = if case.update { kinds.replace(&object.name_any(), &dry, &object).await } else { kinds.create(&dry, &object).await };
         let what = format!("{} with {:?}", case.sample, case.set);
         let refused = answer.err().with_context(|| format!("{what} was taken"))?.to_string();
         ensure!(refused.contains(&case.message), "{what} was refused, but not by `{}`: {refused}", case.message);
@@ -100,9 +96,7 @@ async fn people_append_decisions_and_take_none_back() -> Result<()> {
     let proposals = api(&client, &namespace, &proposal).await?;
     let name = proposal.name_any();
     let mut object = proposals.create(&PostParams::default(), &proposal).await?;
-    let decision = |by: &str, verdict: &str| {
-        json!({"by": by, "verdict": verdict, "digest": proposal.data["spec"]["digest"], "at": "2026-11-26T22:45:00Z"})
-    };
+    let decision = |by: &str, verdict: &str| json!({"by": by, "verdict": verdict, "digest": proposal.data["spec"]["digest"], "at": "2026-11-26T22:45:00Z"});
 
     object.data["spec"]["decisions"] = json!([decision("alice", "Approve")]);
     object = proposals.replace(&name, &PostParams::default(), &object).await?;

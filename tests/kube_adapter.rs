@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use ipa::adapters::kube::{KubeActuator, Known, Lookout};
+use ipa::adapters::kube::{Known, KubeActuator, Lookout};
 use ipa::domain::limits::{Fleet, GateLimits};
 use ipa::domain::memory::{Commitments, Memory};
 use ipa::domain::names::{GroupId, ProposalId, TargetKey, TickId};
 use ipa::domain::outcome::OutcomeResult;
+use ipa::domain::plan::Plan;
 use ipa::domain::proposal::{Change, Origin, Proposal, ReplicasChange};
 use ipa::domain::review::{Review, Verdict};
 use ipa::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
@@ -118,7 +119,7 @@ fn released(change: Change) -> Result<Released> {
         memory: Memory::default(),
         past: vec![],
     };
-    release(&snapshot, &proposal, &review, EPOCH, &mut Commitments::default()).context("the review does not release")
+    release(&snapshot, &Plan::default(), &proposal, &review, EPOCH, &mut Commitments::default()).context("the review does not release")
 }
 
 /// Carries a change out with the real actuator.

@@ -29,7 +29,7 @@ mod template;
 mod watch;
 mod workload;
 
-pub use act::{KubeActuator, Known, Lookout};
+pub use act::{Known, KubeActuator, Lookout};
 pub use adopt::{AdoptError, Adoption, adopt};
 pub use client::{ConnectError, connect, connect_config};
 pub use decisions::KubeDecisions;

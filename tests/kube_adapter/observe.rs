@@ -163,7 +163,8 @@ async fn resources_of_one_container_are_applied_and_nothing_else_changes() -> Re
         memory_request: Some(Bytes(64 << 20)),
         memory_limit: Some(Bytes(128 << 20)),
     };
-    let to = ipa::domain::workload::ContainerResources { cpu_request: Some(Millicores(150)), memory_request: Some(Bytes(96 << 20)), ..from };
+    let to =
+        ipa::domain::workload::ContainerResources { cpu_request: Some(Millicores(150)), memory_request: Some(Bytes(96 << 20)), ..from };
     let change = |from, to| {
         Change::Resources(ResourcesChange {
             target: TargetKey::deployment(&namespace, "web"),

@@ -162,7 +162,10 @@ async fn a_proposal_is_queued_once_decided_by_a_person_and_closed() -> Result<()
     let wrong = Digest::of(&"another change")?;
     ensure!(decisions.decide(&proposal.proposal.id, DecisionVerdict::Approve, &wrong, None, now).await.is_err(), "it names another change");
     let late = proposal.expires + SignedDuration::from_secs(1);
-    ensure!(decisions.decide(&proposal.proposal.id, DecisionVerdict::Approve, &proposal.digest, None, late).await.is_err(), "it has lapsed");
+    ensure!(
+        decisions.decide(&proposal.proposal.id, DecisionVerdict::Approve, &proposal.digest, None, late).await.is_err(),
+        "it has lapsed"
+    );
     decisions.decide(&proposal.proposal.id, DecisionVerdict::Approve, &proposal.digest, None, now).await?;
     let decided = seen(&|q| q.decisions.len() == 1).await?;
     ensure!(decided.decisions[0].by == "admin" && decided.decisions[0].verdict == DecisionVerdict::Approve, "{:?}", decided.decisions);

@@ -145,9 +145,8 @@ pub async fn adopt(client: &Client, target: &TargetKey, rehearse: bool) -> Resul
 /// The name of an HPA that scales the target, whether it has written yet or not. KEDA makes one, too.
 async fn autoscaler_of(client: &Client, target: &TargetKey, kind: &str) -> Result<Option<String>, kube::Error> {
     let hpas = Api::<HorizontalPodAutoscaler>::namespaced(client.clone(), &target.namespace).list(&ListParams::default()).await?;
-    let scales = |hpa: &HorizontalPodAutoscaler| {
-        LeanAutoscaler::from_hpa(hpa).is_some_and(|lean| lean.scales(&target.group, kind, &target.name))
-    };
+    let scales =
+        |hpa: &HorizontalPodAutoscaler| LeanAutoscaler::from_hpa(hpa).is_some_and(|lean| lean.scales(&target.group, kind, &target.name));
     Ok(hpas.items.iter().find(|hpa| scales(hpa)).map(kube::ResourceExt::name_any))
 }
 
@@ -164,7 +163,9 @@ fn refusal(manager: &str, target: &TargetKey, kind: &str) -> Option<String> {
             "Add to Flux's Kustomization: spec.ignore: [{{paths: [/spec/replicas], target: {{kind: {kind}, name: {name}}}}}], or take replicas out of the \
              manifest, then run `ipa adopt` again."
         )),
-        "helm" | "Helm" => Some("Take replicas out of the chart's template or values, upgrade the release, then run `ipa adopt` again.".into()),
+        "helm" | "Helm" => {
+            Some("Take replicas out of the chart's template or values, upgrade the release, then run `ipa adopt` again.".into())
+        }
         _ => None,
     }
 }
@@ -172,7 +173,10 @@ fn refusal(manager: &str, target: &TargetKey, kind: &str) -> Option<String> {
 fn notes(owners: &[FieldWriter], client_side: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if client_side || owners.iter().any(|w| &*w.manager == ANNOTATION_OWNER) {
-        notes.push("take `replicas` out of the manifest before the next `kubectl apply`: client-side apply would write it without asking".to_owned());
+        notes.push(
+            "take `replicas` out of the manifest before the next `kubectl apply`: client-side apply would write it without asking"
+                .to_owned(),
+        );
     }
     if owners.iter().any(|w| w.operation == WriteOperation::Apply && &*w.manager != ACTUATOR) {
         notes.push("take `replicas` out of the manifest: the next server-side apply that names it conflicts with ipa-actuator".to_owned());

@@ -88,17 +88,20 @@ pub async fn connect_config(kubeconfig: Option<&Path>, context: Option<&str>) ->
         return Config::infer().await.map_err(|error| ConnectError::NoConfig(one_line(&error)));
     }
     let parsed = match kubeconfig {
-        Some(path) => Kubeconfig::read_from(path)
-            .map_err(|error| ConnectError::File { path: path.to_owned(), detail: one_line(&error) })?,
+        Some(path) => {
+            Kubeconfig::read_from(path).map_err(|error| ConnectError::File { path: path.to_owned(), detail: one_line(&error) })?
+        }
         None => Kubeconfig::read().map_err(|error| ConnectError::NoConfig(one_line(&error)))?,
     };
     let known: Vec<&str> = parsed.contexts.iter().map(|c| c.name.as_str()).collect();
     let asked = context.or(parsed.current_context.as_deref()).unwrap_or("(none is current)").to_owned();
     let known = known.join(", ");
     let options = KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(parsed, &options)
-        .await
-        .map_err(|error| ConnectError::Context { context: asked, detail: one_line(&error), known })
+    Config::from_custom_kubeconfig(parsed, &options).await.map_err(|error| ConnectError::Context {
+        context: asked,
+        detail: one_line(&error),
+        known,
+    })
 }
 
 /// An error with its causes, on one line.

@@ -98,11 +98,7 @@ async fn whoami(client: &Client) -> Result<String, PortError> {
         .create(&PostParams::default(), &SelfSubjectReview::default())
         .await
         .map_err(|error| refused(format!("the API server does not know this person: {error}")))?;
-    review
-        .status
-        .and_then(|s| s.user_info)
-        .and_then(|u| u.username)
-        .ok_or_else(|| refused("the API server gave this person no name"))
+    review.status.and_then(|s| s.user_info).and_then(|u| u.username).ok_or_else(|| refused("the API server gave this person no name"))
 }
 
 /// The proposal by its name, which no other has: where the person usually works, or anywhere they may look.
@@ -114,7 +110,11 @@ async fn find(client: &Client, proposal: &ProposalId) -> Result<ScalingProposal,
     let everywhere = Api::<ScalingProposal>::all(client.clone());
     let named = ListParams::default().fields(&format!("metadata.name={}", proposal.0));
     let found = everywhere.list(&named).await.map_err(|error| refused(error.to_string()))?;
-    found.items.into_iter().next().ok_or_else(|| refused(format!("there is no proposal {proposal}; `ipa proposals list` shows those that wait")))
+    found
+        .items
+        .into_iter()
+        .next()
+        .ok_or_else(|| refused(format!("there is no proposal {proposal}; `ipa proposals list` shows those that wait")))
 }
 
 fn check(object: &ScalingProposal, digest: &Digest, now: Timestamp) -> Result<(), PortError> {

@@ -150,11 +150,8 @@ async fn take_or_renew(
     if !renews && !holder.is_empty() && holder != settings.identity && !is_over(&lease, &spec, settings, observed) {
         return Ok(None);
     }
-    let wanted = if renews {
-        record(settings, transitions, spec.acquire_time)
-    } else {
-        record(settings, transitions.saturating_add(1), None)
-    };
+    let wanted =
+        if renews { record(settings, transitions, spec.acquire_time) } else { record(settings, transitions.saturating_add(1), None) };
     // The resource version that was read goes with it: of two that take it at once the server refuses one.
     answered(api.replace(&settings.name, &params(), &ApiLease { metadata: lease.metadata, spec: Some(wanted) }).await, settings, sent)
 }

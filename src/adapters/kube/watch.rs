@@ -18,16 +18,16 @@ use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
+use super::act::{Known, Lookout};
 use super::announce;
 use super::autoscalers::LeanAutoscaler;
 use super::budgets::LeanBudget;
-use super::act::{Known, Lookout};
 use super::cache::{Cache, Objects};
 use super::dynamic::{Kinds, follow_optional, watched_kind};
 use super::events::LeanEvent;
+use super::facts::{Seen, facts, named_targets};
 use super::groups::{self, Read, fleets, read};
 use super::meta::ObjectName;
-use super::facts::{Seen, facts, named_targets};
 use super::nodes::{node, node_pool};
 use super::pods::{LeanPod, LeanReplicaSet};
 use super::quotas::{limit_range, quota};
@@ -37,9 +37,9 @@ use crate::crd::target_ref::built_in;
 use crate::crd::{IntelligentPodAutoscaler, NodeFleet, convert};
 use crate::domain::fleet;
 use crate::domain::limits::{Fleet, Guardrail};
-use crate::domain::units::GoDuration;
 use crate::domain::names::{Digest, GroupId, TargetKey};
 use crate::domain::snapshot::{self, ClusterFacts, QueuedProposal};
+use crate::domain::units::GoDuration;
 use crate::ports::{Cluster, PortError};
 
 /// The cluster in memory. Watching ends when this is dropped.
