@@ -78,14 +78,7 @@ impl KubeActuator {
     /// An actuator that writes as `client`, while `lease` is held.
     #[must_use]
     pub fn new(client: Client, lease: Arc<dyn Lease>, lookout: Arc<dyn Lookout>) -> Self {
-        Self {
-            kinds: Kinds::new(client.clone()),
-            client,
-            lease,
-            lookout,
-            write_deadline: WRITE_DEADLINE,
-            look_deadline: LOOK_DEADLINE,
-        }
+        Self { kinds: Kinds::new(client.clone()), client, lease, lookout, write_deadline: WRITE_DEADLINE, look_deadline: LOOK_DEADLINE }
     }
 
     async fn attempt(&self, released: &Released, now: Timestamp) -> OutcomeResult {
