@@ -8,6 +8,7 @@ pub mod crd;
 mod demo;
 mod output;
 mod proposals;
+mod report;
 mod run;
 mod server;
 mod tick;

@@ -64,11 +64,40 @@ pub trait Model: Send + Sync {
     /// Who answers: the model's name, and, where no model plays, who does.
     fn identity(&self) -> ModelIdentity;
 
+    /// Whether it is worth asking now. Asking this changes nothing; a model without a guard is always available.
+    fn availability(&self, now: Timestamp) -> Availability {
+        let _ = now;
+        Availability::Available
+    }
+
+    /// Tokens left of the day's budget; `None` where there is none.
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        let _ = now;
+        None
+    }
+
     /// One call, within `deadline`, retries included.
     ///
     /// # Errors
     /// [`ModelFailure`], by class.
     async fn complete(&self, request: &ModelRequest, deadline: Duration) -> Result<ModelReply, ModelFailure>;
+}
+
+/// Whether a model may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It may.
+    Available,
+    /// It kept failing, or its provider asked to be left alone.
+    BreakerOpen {
+        /// Until then at least.
+        until: Timestamp,
+    },
+    /// The day's tokens are spent.
+    BudgetSpent {
+        /// Until then.
+        until: Timestamp,
+    },
 }
 
 /// Who answers for a model.

@@ -21,6 +21,8 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, TargetView, Totals};
 
+use crate::agent::dialogue::Caps;
+use crate::agent::prompt::Prompts;
 use crate::domain::limits::GateLimits;
 use crate::domain::memory::Memory;
 use crate::domain::names::{GroupId, TargetKey};
@@ -49,6 +51,8 @@ pub struct Settings {
     pub dry: bool,
     /// The gate's limits.
     pub limits: GateLimits,
+    /// What one dialogue may use.
+    pub caps: Caps,
 }
 
 impl Default for Settings {
@@ -60,6 +64,7 @@ impl Default for Settings {
             dialogue_deadline: Duration::from_secs(45),
             dry: false,
             limits: GateLimits::default(),
+            caps: Caps::default(),
         }
     }
 }
@@ -88,6 +93,7 @@ struct GroupPass {
 pub struct Ticker {
     ports: Ports,
     settings: Settings,
+    prompts: Arc<Prompts>,
     memory: Memory,
     totals: Totals,
     /// Outcomes since the last snapshot, for the next one.
@@ -108,9 +114,11 @@ impl Ticker {
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, PortError> {
         let memory = ports.state.load().await?.unwrap_or_default();
         record::reconcile_unfinished(&ports).await?;
+        let prompts = Prompts::load().map_err(|error| PortError::Failed { action: "load the prompts".into(), detail: error.to_string() })?;
         Ok(Self {
             ports,
             settings,
+            prompts: Arc::new(prompts),
             memory,
             totals: Totals::default(),
             outcomes: Vec::new(),
@@ -148,7 +156,7 @@ impl Ticker {
         self.totals.entries += self.noted("ledger", opening)?;
 
         let started = pass.snapshot.at;
-        let mut dialogues = propose::begin(&self.ports, &mut pass, &mut self.memory, std::mem::take(&mut self.asked)); // (pure)
+        let mut dialogues = propose::begin(self, &mut pass); //                   (model)
         let (first, later) = review::what_goes_first(&pass, &dialogues.groups()); // (pure)
         self.decided(&mut pass).await; //                                         approvals: review (pure), act (world)
         self.gate(&mut pass, first).await; //                                     review (pure), act | queue (world)

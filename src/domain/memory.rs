@@ -78,6 +78,18 @@ pub struct TargetMemory {
     pub headroom: Option<Headroom>,
     /// OOM kills seen, with the memory limit they struck at.
     pub oom_kills: VecDeque<(Timestamp, u64)>,
+    /// CPU that a pod was seen to use.
+    #[serde(default)]
+    pub usage: UsageMemory,
+}
+
+/// What a pod was seen to use: a histogram whose weights fade by half a day, as the Vertical Pod Autoscaler's recommender keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct UsageMemory {
+    /// Weight by bucket of CPU; how buckets are bounded is the algorithm's.
+    pub cpu: Vec<f32>,
+    /// Minutes it rests on.
+    pub minutes: u32,
 }
 
 /// What is known of a replica's capacity.
@@ -95,22 +107,30 @@ pub struct CapacityMemory {
     pub samples: u32,
 }
 
-/// A forecaster's state between ticks. Refitted rarely, updated each tick.
+/// A forecaster's state between ticks. Refitted rarely; each tick follows the level anew from the signal's own history, so that no gap and no
+/// restart can spoil it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecasterState {
     /// Model that back-test chose.
     pub model: Arc<str>,
     /// When it was fitted.
     pub fitted: Timestamp,
-    /// Parameters and smoothed state, as the model lays them out.
-    pub state: Vec<f64>,
-    /// The forecast by minute from `fitted`, on the model's own step, seconds.
-    pub step_s: u32,
-    /// Point forecasts from `fitted` on.
-    pub path: Vec<f32>,
-    /// Relative errors at 1, 15, 30, 60 minutes, newest last, from which the width follows.
+    /// Whether every model took part in the choice; a first, quick fit leaves out those that are slow to fit.
+    pub complete: bool,
+    /// Added to demand before its logarithm, so that a quiet night does not weigh more than a busy day.
+    pub offset: f64,
+    /// The seasonal shape of log demand by hour of the day (24), by five minutes of it (288), or by hour of the week (168); empty is flat.
+    pub shape: Vec<f32>,
+    /// How the level follows and is carried on: its gain, the trend's gain, the trend's damping, and what remains of the level's deviation
+    /// from `base` after an hour.
+    pub pace: [f64; 4],
+    /// Log level that the deviation returns to.
+    pub base: f64,
+    /// Errors of log demand at 5, 15, 30, 60 minutes, newest last, from which the width follows.
     pub errors: Vec<VecDeque<f32>>,
-    /// Point forecasts that wait for what they forecast: `(due, minutes ahead, value)`.
+    /// Offsets of the quantiles from the point forecast in log demand, at the same minutes by level, as last derived from `errors`.
+    pub widths: Vec<Vec<f32>>,
+    /// Point forecasts that wait for what they forecast: `(due, which of the four horizons, value)`.
     pub open: VecDeque<(Timestamp, u16, f32)>,
     /// Back-test at the last fit.
     pub quality: ForecastQuality,
@@ -147,6 +167,12 @@ pub struct GateMemory {
     pub regret: BTreeMap<GroupId, RegretAccount>,
     /// Usual replicas of a target: a slow mean of what it has had.
     pub usual: BTreeMap<TargetKey, f64>,
+    /// When this memory began: until the cool-down after a scale-up has passed since, nothing shrinks. Absent is taken as now.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    /// When it was last settled: how much time a mean has to take in.
+    #[serde(default)]
+    pub settled: Option<Timestamp>,
 }
 
 /// A change that was carried out.
@@ -186,6 +212,9 @@ pub struct Commitment {
     pub at: Timestamp,
     /// What it changes in cost an hour.
     pub cost_change_per_hour: MicroUsd,
+    /// What a model's change is charged for adding over the plan; moved to the group's account once the change is in the world.
+    #[serde(default)]
+    pub regret: MicroUsd,
 }
 
 /// Regret spent in a day.

@@ -235,6 +235,9 @@ pub struct DialogueRecord {
     pub served_model: Option<String>,
     /// Who plays it, if it is not a model (`scripted expert`).
     pub played_by: Option<String>,
+    /// What the aliases in it stand for (`w1` to a target), for people who read it; the model was never told.
+    #[serde(default)]
+    pub aliases: BTreeMap<String, String>,
     /// Turns in order.
     pub turns: Vec<Turn>,
     /// How it ended.

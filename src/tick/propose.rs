@@ -10,16 +10,23 @@ use futures::future::Future;
 use futures::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Pass, Ticker, publish::ModelView};
-use crate::agent::{Dialogue, DialogueResult, Step};
+use super::publish::ModelView;
+use super::{Pass, Ticker};
+use crate::agent::aliases::Aliases;
+use crate::agent::brief::Brief;
+use crate::agent::dialogue::{Caps, Dialogue, DialogueResult, Step};
+use crate::agent::prompt::{PromptError, Prompts};
+use crate::agent::tools::{self, ToolContext};
 use crate::domain::limits::Group;
-use crate::domain::memory::{AskReason, LastDialogue, Memory};
+use crate::domain::memory::{AskReason, LastDialogue};
 use crate::domain::names::GroupId;
+use crate::domain::plan::Plan;
 use crate::domain::proposal::Proposal;
-use crate::domain::record::{Asked, DialogueEnd, DialogueSummary};
+use crate::domain::record::{Asked, DialogueEnd, DialogueRecord, DialogueSummary};
 use crate::domain::snapshot::{EventReason, Snapshot};
 use crate::domain::status::StatusEventReason;
-use crate::ports::{Availability, Body, Model, Ports};
+use crate::guardrails;
+use crate::ports::{Availability, Body, Clock, Model, Ports};
 
 /// A group is not asked about again sooner, unless a person asks.
 const LEAST_BETWEEN_LOOKS: SignedDuration = SignedDuration::from_mins(10);
@@ -43,7 +50,8 @@ pub(super) enum Event {
 /// A dialogue that ended.
 pub(super) struct Ended {
     group: GroupId,
-    result: DialogueResult,
+    record: DialogueRecord,
+    proposals: Vec<Proposal>,
 }
 
 /// Open dialogues.
@@ -55,29 +63,33 @@ pub(super) struct Dialogues {
 }
 
 /// Chooses the groups worth asking about and begins their dialogues; says for the others why not.
-pub(super) fn begin(ports: &Ports, pass: &mut Pass, memory: &mut Memory, asked: BTreeSet<GroupId>) -> Dialogues {
+pub(super) fn begin(ticker: &mut Ticker, pass: &mut Pass) -> Dialogues {
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut dialogues = Dialogues { open: FuturesUnordered::new(), groups: BTreeSet::new(), stop, stopped: false };
-    let now = pass.snapshot.at;
+    let asked = std::mem::take(&mut ticker.asked);
     let snapshot = pass.snapshot.clone();
     for (id, group) in &snapshot.facts.groups {
-        let worth = worth_asking(pass, group, memory, asked.contains(id));
-        let answer = match (&ports.model, worth) {
+        let answer = match (&ticker.ports.model, worth_asking(pass, group, ticker, asked.contains(id))) {
             (None, _) => Asked::NoModel,
             _ if !group.model_enabled => Asked::NoModel,
             (Some(_), None) => Asked::NotWorthIt,
-            (Some(model), Some(reason)) => match model.availability(now) {
-                Availability::BreakerOpen => Asked::BreakerOpen,
-                Availability::BudgetSpent => Asked::BudgetSpent,
-                Availability::Ready if dialogues.groups.len() >= MOST_DIALOGUES => Asked::NotWorthIt,
-                Availability::Ready => {
-                    let dialogue = Dialogue::start(&pass.snapshot, &pass.plan, &memory.gate.commitments, id, reason, model.identity());
-                    let talk = talk(ports.clone(), model.clone(), id.clone(), dialogue, stopping.clone());
-                    dialogues.open.push(Box::pin(talk));
-                    dialogues.groups.insert(id.clone());
-                    memory.dialogues.insert(id.clone(), LastDialogue { at: now, reason });
-                    Asked::Yes(reason)
-                }
+            (Some(model), Some(reason)) => match model.availability(snapshot.at) {
+                Availability::BreakerOpen { .. } => Asked::BreakerOpen,
+                Availability::BudgetSpent { .. } => Asked::BudgetSpent,
+                Availability::Available if dialogues.groups.len() >= MOST_DIALOGUES => Asked::NotWorthIt,
+                Availability::Available => match Talk::new(ticker, pass, group, reason) {
+                    Ok(talk) => {
+                        dialogues.open.push(Box::pin(talk.run(model.clone(), ticker.ports.clock.clone(), stopping.clone())));
+                        dialogues.groups.insert(id.clone());
+                        ticker.memory.dialogues.insert(id.clone(), LastDialogue { at: snapshot.at, reason });
+                        Asked::Yes(reason)
+                    }
+                    Err(error) => {
+                        // A test holds that the shipped templates render; a build whose templates do not asks nobody.
+                        tracing::error!(group = %id, %error, "the prompt could not be rendered");
+                        Asked::NoModel
+                    }
+                },
             },
         };
         if let Some(group) = pass.groups.get_mut(id) {
@@ -88,7 +100,8 @@ pub(super) fn begin(ports: &Ports, pass: &mut Pass, memory: &mut Memory, asked: 
 }
 
 /// Whether this tick is worth asking about a group, and why.
-fn worth_asking(pass: &Pass, group: &Group, memory: &Memory, asked: bool) -> Option<AskReason> {
+fn worth_asking(pass: &Pass, group: &Group, ticker: &Ticker, asked: bool) -> Option<AskReason> {
+    let memory = &ticker.memory;
     if asked {
         return Some(AskReason::Asked);
     }
@@ -156,34 +169,63 @@ fn unsure(pass: &Pass, group: &Group) -> bool {
     })
 }
 
-/// Talks until the dialogue is done or told to stop.
-async fn talk(
-    ports: Ports,
-    model: Arc<dyn Model>,
-    group: GroupId,
-    mut dialogue: Dialogue,
-    mut stopping: tokio::sync::watch::Receiver<bool>,
-) -> Ended {
-    let begun = ports.clock.now();
-    loop {
-        match dialogue.step() {
-            Step::CallModel(request) => {
-                let answer = tokio::select! {
-                    biased;
-                    answer = model.complete(&request, CALL_DEADLINE) => Some(answer),
-                    _ = stopping.wait_for(|stop| *stop) => None,
-                };
-                match answer {
-                    Some(answer) => dialogue.reply(answer),
-                    None => dialogue.expire(),
+/// One group's dialogue with all it answers from: the snapshot and plan of the tick that began it.
+struct Talk {
+    snapshot: Arc<Snapshot>,
+    plan: Arc<Plan>,
+    prompts: Arc<Prompts>,
+    group: Group,
+    aliases: Aliases,
+    dialogue: Dialogue,
+}
+
+impl Talk {
+    fn new(ticker: &Ticker, pass: &Pass, group: &Group, reason: AskReason) -> Result<Self, PromptError> {
+        let (snapshot, plan) = (pass.snapshot.clone(), pass.plan.clone());
+        let own: Vec<Proposal> = plan.proposals.iter().filter(|p| p.group == group.id).cloned().collect();
+        let reviews = guardrails::judge(&snapshot, &plan, &ticker.memory.gate.commitments, &own);
+        let aliases = Aliases::new(&snapshot, &plan, group);
+        let brief = Brief::new(&snapshot, &plan, group, &aliases, &reviews, reason);
+        let caps: Caps = ticker.settings.caps;
+        let dialogue = Dialogue::start(ticker.prompts.open(&brief, &caps)?, caps);
+        Ok(Self { snapshot, plan, prompts: ticker.prompts.clone(), group: group.clone(), aliases, dialogue })
+    }
+
+    /// Talks until the dialogue is done or told to stop.
+    async fn run(mut self, model: Arc<dyn Model>, clock: Arc<dyn Clock>, mut stopping: tokio::sync::watch::Receiver<bool>) -> Ended {
+        let begun = clock.now();
+        let result: DialogueResult = loop {
+            match self.dialogue.step() {
+                Step::CallModel(request) => {
+                    let answer = tokio::select! {
+                        biased;
+                        answer = model.complete(&request, CALL_DEADLINE) => Some(answer),
+                        _ = stopping.wait_for(|stop| *stop) => None,
+                    };
+                    match answer {
+                        Some(answer) => self.dialogue.reply(answer),
+                        None => self.dialogue.expire(),
+                    }
                 }
+                Step::RunTools(calls) => {
+                    let context = ToolContext {
+                        snapshot: &self.snapshot,
+                        plan: &self.plan,
+                        group: &self.group,
+                        aliases: &self.aliases,
+                        prompts: &self.prompts,
+                    };
+                    let outcomes = tools::answer(&context, &calls, self.dialogue.proposals());
+                    self.dialogue.answers(outcomes);
+                }
+                Step::Done(result) => break result,
             }
-            Step::RunTools(calls) => dialogue.run_tools(&calls),
-            Step::Done(result) => {
-                tracing::debug!(%group, took = %ports.clock.now().duration_since(begun), "dialogue ended");
-                return Ended { group, result: *result };
-            }
-        }
+        };
+        tracing::debug!(group = %self.group.id, took = %clock.now().duration_since(begun), "dialogue ended");
+        let identity = model.identity();
+        let proposals = result.proposals.clone();
+        let record = result.into_record(&identity.model, identity.played_by.as_deref(), self.aliases.legend());
+        Ended { group: self.group.id, record, proposals }
     }
 }
 
@@ -223,10 +265,9 @@ impl Dialogues {
 }
 
 impl Ticker {
-    /// Notes how a dialogue ended and gives the proposals that it leaves; only one that finished leaves any.
+    /// Notes how a dialogue ended and gives the proposals that it leaves: none, unless it finished.
     pub(super) async fn dialogue_ended(&mut self, pass: &mut Pass, ended: Ended) -> Vec<Proposal> {
-        let Ended { group, result } = ended;
-        let DialogueResult { record, proposals } = result;
+        let Ended { group, record, proposals } = ended;
         self.totals.count_dialogue(&record.end, record.usage);
         let (end, usage) = (record.end.clone(), record.usage);
         let stored = self.ports.ledger.put_body(&Body::Dialogue(record), pass.snapshot.at).await;
@@ -249,7 +290,7 @@ impl Ticker {
         if let Some(into) = pass.groups.get_mut(&group) {
             into.dialogue = DialogueSummary { asked, end: Some(end.clone()), transcript, usage };
         }
-        if end == DialogueEnd::Finished { proposals } else { Vec::new() }
+        proposals
     }
 }
 
@@ -259,7 +300,11 @@ pub(super) fn model_view(model: &dyn Model, now: Timestamp) -> ModelView {
     ModelView {
         model: identity.model,
         played_by: identity.played_by,
-        availability: format!("{:?}", model.availability(now)),
+        availability: match model.availability(now) {
+            Availability::Available => "Available".into(),
+            Availability::BreakerOpen { .. } => "BreakerOpen".into(),
+            Availability::BudgetSpent { .. } => "BudgetSpent".into(),
+        },
         tokens_remaining: model.tokens_remaining(now),
     }
 }

@@ -1,0 +1,184 @@
+//! One model: a shape, and a level that follows log demand. All four kinds are this form.
+
+use super::shape::Shape;
+use super::working::{Grid, offset_at};
+use jiff::tz::TimeZone;
+
+/// The kinds a group may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ModelKind {
+    /// The recent level goes on.
+    Level,
+    /// Yesterday, or last week, moved to the present level.
+    SeasonalNaive,
+    /// Exponential smoothing with a damped trend.
+    Ets,
+    /// Seasons taken out by loess, exponential smoothing of what is left.
+    Mstl,
+}
+
+impl ModelKind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Level, Self::SeasonalNaive, Self::Ets, Self::Mstl];
+
+    /// Its name in custom resources, records and outputs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Level => "level",
+            Self::SeasonalNaive => "seasonal-naive",
+            Self::Ets => "ets",
+            Self::Mstl => "mstl",
+        }
+    }
+
+    /// The kind of a name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// How the level follows what is seen, and how it is carried into the future. Damped Holt smoothing (Gardner and McKenzie 1985) around the
+/// shape, with a deviation that may fade.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// Share of a sample's surprise that the level takes.
+    pub alpha: f64,
+    /// Share that the trend takes.
+    pub beta: f64,
+    /// What is left of the trend a sample later.
+    pub phi: f64,
+    /// What is left of the level's deviation from `base` an hour later.
+    pub keep_hourly: f64,
+}
+
+impl Pace {
+    /// A level without trend.
+    pub const fn level(alpha: f64, keep_hourly: f64) -> Self {
+        Self { alpha, beta: 0.0, phi: 0.0, keep_hourly }
+    }
+}
+
+/// A fitted model.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Model {
+    /// Its kind.
+    pub kind: ModelKind,
+    /// Added to demand before its logarithm.
+    pub offset: f64,
+    /// Its shape.
+    pub shape: Shape,
+    /// Its pace.
+    pub pace: Pace,
+    /// Log level that a deviation returns to.
+    pub base: f64,
+}
+
+/// Where the level stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Standing {
+    level: f64,
+    trend: f64,
+}
+
+impl Standing {
+    /// A level that begins with one sample.
+    pub fn at(model: &Model, value: f32, local: i64) -> Self {
+        Self { level: model.log(value) - model.shape.at(local), trend: 0.0 }
+    }
+}
+
+/// Share of mean demand that is added before the logarithm: errors below that are no errors that replicas feel.
+const OFFSET_SHARE: f64 = 0.1;
+
+/// The offset for a series: a share of its mean, and never nothing.
+pub(super) fn offset_of(values: &[f32]) -> f64 {
+    let mean = f64::from(crate::domain::series::mean(values));
+    if mean.is_finite() { (mean * OFFSET_SHARE).max(1e-6) } else { 1.0 }
+}
+
+impl Model {
+    /// Log demand.
+    pub fn log(&self, value: f32) -> f64 {
+        (f64::from(value).max(0.0) + self.offset).ln()
+    }
+
+    /// Demand of a log.
+    pub fn demand(&self, log: f64) -> f64 {
+        // Beyond e^80 there is no demand; the bound keeps sums finite.
+        (log.min(80.0).exp() - self.offset).max(0.0)
+    }
+
+    /// Where the level begins: the first known samples.
+    pub fn begin(&self, grid: &Grid, from: usize, zone: &TimeZone) -> Option<Standing> {
+        let shift = offset_at(zone, grid.time(grid.values.len().saturating_sub(1)));
+        let (mut sum, mut count) = (0.0, 0);
+        for index in (from..grid.values.len()).filter(|i| grid.values[*i].is_finite()).take(3) {
+            sum += self.log(grid.values[index]) - self.shape.at(grid.middle(index) + shift);
+            count += 1;
+        }
+        (count > 0).then(|| Standing { level: sum / f64::from(count), trend: 0.0 })
+    }
+
+    /// Follows one sample, of which only `share` (0 to 1) of an interval is known; a gap lets the trend die and the level stand.
+    pub fn follow(&self, at: &mut Standing, value: f32, local: i64, share: f64) {
+        let Pace { alpha, beta, phi, .. } = self.pace;
+        if !value.is_finite() {
+            at.level += phi * at.trend * share;
+            at.trend *= 1.0 - (1.0 - phi) * share;
+            return;
+        }
+        let expected = at.level + phi * at.trend * share;
+        let surprise = self.log(value) - self.shape.at(local) - expected;
+        // For part of an interval the gain is the part's: 1 − (1 − α)^share.
+        let gain = if share >= 1.0 { alpha } else { 1.0 - (1.0 - alpha).max(0.0).powf(share) };
+        at.level = expected + gain * surprise;
+        at.trend = (1.0 - (1.0 - phi) * share) * at.trend + beta * share * surprise;
+    }
+
+    /// Log demand `ahead` seconds after the last sample, which ended at `local` (local seconds).
+    pub fn ahead(&self, at: Standing, step: i64, local: i64, ahead: i64) -> f64 {
+        let Pace { phi, keep_hourly, .. } = self.pace;
+        let steps = ahead as f64 / step as f64;
+        // Sum of φ + φ² + … over `steps` samples.
+        let drift = if phi < 1.0 { phi * (1.0 - phi.powf(steps)) / (1.0 - phi) } else { steps };
+        let kept = if keep_hourly >= 1.0 { 1.0 } else { keep_hourly.powf(ahead as f64 / 3600.0) };
+        let level = self.base + (at.level - self.base) * kept + at.trend * drift;
+        self.shape.at(local + ahead - step.min(60) / 2) + level
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flat(alpha: f64) -> Model {
+        Model { kind: ModelKind::Level, offset: 1.0, shape: Shape::default(), pace: Pace::level(alpha, 1.0), base: 0.0 }
+    }
+
+    #[test]
+    fn a_gap_moves_no_level() {
+        let model = flat(0.5);
+        let mut at = Standing { level: 2.0, trend: 0.0 };
+        model.follow(&mut at, f32::NAN, 0, 1.0);
+        assert_eq!(at.level, 2.0);
+    }
+
+    #[test]
+    fn five_fifths_of_a_sample_count_as_one() {
+        let model = flat(0.4);
+        let (mut whole, mut parts) = (Standing { level: 0.0, trend: 0.0 }, Standing { level: 0.0, trend: 0.0 });
+        model.follow(&mut whole, 9.0, 0, 1.0);
+        (0..5).for_each(|_| model.follow(&mut parts, 9.0, 0, 0.2));
+        assert!((whole.level - parts.level).abs() < 1e-9, "{whole:?} {parts:?}");
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for kind in ModelKind::ALL {
+            assert_eq!(ModelKind::named(kind.name()), Some(kind));
+        }
+        assert_eq!(ModelKind::named("prophet"), None);
+    }
+}

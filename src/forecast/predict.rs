@@ -1,0 +1,285 @@
+//! One tick's outlooks for all targets: a few refits, then every model follows its signal and is carried an hour ahead.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::backtest::{LEAST_KNOWN, WARM_UP, fit};
+use super::model::{Model, ModelKind, Pace, Standing, offset_of};
+use super::shape::Shape;
+use super::state::{drifted, note, recall, recall_widths, remember, settle};
+use super::width::{Widths, at_minute, widths};
+use super::working::{GRID_STEP_S, Working, offset_at};
+use crate::domain::limits::{Group, SignalUse, Surge};
+use crate::domain::memory::{PlannerMemory, TargetMemory};
+use crate::domain::names::TargetKey;
+use crate::domain::outlook::{ForecastQuality, HORIZON_MINUTES, LEVELS, Outlook};
+use crate::domain::series::{History, Series, quantile};
+use crate::domain::signal::{Signal, SignalName};
+use crate::domain::snapshot::Snapshot;
+
+/// First fits a tick may do: each is some dozen passes over two days. A fresh fleet of 10,000 has its seasons within three hours.
+const QUICK_FITS: usize = 48;
+/// Fits with every model a tick may do: each costs about as much as fifty quick ones. Where a fleet is so large that its turn takes longer
+/// than [`REFIT_AFTER`], models grow older; levels never do.
+const COMPLETE_FITS: usize = 2;
+/// Age at which a model is fitted anew.
+const REFIT_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// Least age at which drift asks for a new fit.
+const REFIT_ON_DRIFT: SignedDuration = SignedDuration::from_mins(15);
+/// Gain of the level where nothing is fitted yet: half of a shift is followed within two samples.
+const UNFITTED_GAIN: f64 = 0.35;
+/// Lead assumed where no start-up was seen yet, minutes.
+const USUAL_LEAD_MINUTES: u16 = 10;
+/// Minutes between the points at which the path is computed; between them it is linear.
+const NODE_MINUTES: usize = 5;
+
+/// What `predict` found: an outlook of load for each target that has one, and what the forecasters carry on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Prediction {
+    /// Outlooks of demand, or of CPU where no demand is known.
+    pub outlooks: BTreeMap<TargetKey, Arc<Outlook>>,
+    /// The planner's memory with the forecasters' new states.
+    pub memory: PlannerMemory,
+}
+
+/// The signal that a target is sized by: one its team named for demand, the shipped demand, or CPU as a proxy for it.
+#[must_use]
+pub fn load_signal<'a>(snapshot: &'a Snapshot, group: &Group, target: &TargetKey) -> Option<(&'a SignalName, &'a Signal)> {
+    let signals = snapshot.signals.get(target)?;
+    let seen = |name: &SignalName| signals.get_key_value(name).filter(|(_, signal)| signal.history.latest().is_some());
+    let custom = group.signals.iter().filter(|s| s.role == SignalUse::Demand);
+    custom
+        .filter_map(|s| seen(&SignalName::Custom(s.name.as_str().into())))
+        .next()
+        .or_else(|| seen(&SignalName::Demand))
+        .or_else(|| seen(&SignalName::Cpu))
+}
+
+/// Outlooks for every target of every group that has a load signal. Models follow each tick and are refitted rarely, so many a tick.
+#[must_use]
+pub fn predict(snapshot: &Snapshot) -> Prediction {
+    let mut memory = snapshot.memory.planner.clone();
+    memory.targets.retain(|key, _| snapshot.facts.workloads.contains_key(key));
+    let loads: Vec<Load<'_>> = loads(snapshot);
+    for load in &loads {
+        let workload = snapshot.facts.workloads.get(load.target);
+        let target = memory.targets.entry(load.target.clone()).or_default();
+        if workload.is_some_and(|w| w.uid != target.uid) {
+            // Another object of the same name: nothing that was learned of the old one holds.
+            *target = TargetMemory { uid: workload.map(|w| w.uid.clone()).unwrap_or_default(), ..TargetMemory::default() };
+        }
+        target.since.get_or_insert(snapshot.at);
+    }
+    let mut scratch = Vec::new();
+    for (load, complete) in due(&loads, &memory, snapshot.at) {
+        let Some(target) = memory.targets.get_mut(load.target) else { continue };
+        let known = Working::of_history(&load.signal.history, load.group.time_zone.zone());
+        let named = load.group.forecast_model.as_deref().and_then(ModelKind::named);
+        if let Some(fitted) = fit(&known, lead_minutes(target), named, complete) {
+            let open = target.forecaster.take().map(|old| old.open).unwrap_or_default();
+            target.forecaster = Some(remember(fitted, snapshot.at, complete, &mut scratch));
+            target.forecaster.iter_mut().for_each(|state| state.open.clone_from(&open));
+        }
+    }
+    let mut outlooks = BTreeMap::new();
+    for load in &loads {
+        if let Some(target) = memory.targets.get_mut(load.target)
+            && let Some(outlook) = follow(load, target, snapshot.at, &mut scratch)
+        {
+            outlooks.insert(load.target.clone(), Arc::new(outlook));
+        }
+    }
+    Prediction { outlooks, memory }
+}
+
+/// A target with its load signal.
+struct Load<'a> {
+    group: &'a Group,
+    target: &'a TargetKey,
+    signal: &'a Signal,
+}
+
+fn loads(snapshot: &Snapshot) -> Vec<Load<'_>> {
+    let mut loads = Vec::with_capacity(snapshot.facts.workloads.len());
+    for group in snapshot.facts.groups.values() {
+        for target in group.targets.iter().map(|t| &t.key).filter(|key| snapshot.facts.workloads.contains_key(*key)) {
+            if let Some((_, signal)) = load_signal(snapshot, group, target) {
+                loads.push(Load { group, target, signal });
+            }
+        }
+    }
+    loads
+}
+
+/// What is fitted this tick: what has no model first, then what has a quick one only, then the drifted, then the oldest.
+fn due<'a>(loads: &'a [Load<'a>], memory: &PlannerMemory, now: Timestamp) -> Vec<(&'a Load<'a>, bool)> {
+    let mut quick = Vec::new();
+    let mut complete = Vec::new();
+    for load in loads {
+        match memory.targets.get(load.target).and_then(|t| t.forecaster.as_ref()) {
+            None => {
+                if quick.len() < QUICK_FITS && enough(&load.signal.history) {
+                    quick.push((load, false));
+                }
+            }
+            Some(state) => {
+                let age = now.duration_since(state.fitted);
+                let rank = match (state.complete, age >= REFIT_ON_DRIFT && drifted(state)) {
+                    (false, _) => 0u8,
+                    (true, true) => 1,
+                    (true, false) if age >= REFIT_AFTER => 2,
+                    (true, false) => continue,
+                };
+                complete.push((rank, state.fitted, load));
+            }
+        }
+    }
+    complete.sort_by(|a, b| (a.0, a.1, a.2.target).cmp(&(b.0, b.1, b.2.target)));
+    quick.extend(complete.into_iter().take(COMPLETE_FITS).map(|(_, _, load)| (load, true)));
+    quick
+}
+
+fn enough(history: &History) -> bool {
+    history.middle.values.iter().filter(|v| v.is_finite()).take(LEAST_KNOWN).count() >= LEAST_KNOWN
+}
+
+/// How far ahead this workload has to look: its slower start-ups and a tick.
+fn lead_minutes(memory: &TargetMemory) -> u16 {
+    if memory.startup_s.is_empty() {
+        return USUAL_LEAD_MINUTES;
+    }
+    let starts: Vec<f32> = memory.startup_s.iter().copied().collect();
+    let seconds = quantile(&starts, 0.95).unwrap_or(0.0).clamp(0.0, 3600.0);
+    (seconds / 60.0).ceil() as u16 + 1
+}
+
+/// Follows the signal up to now and carries it an hour ahead. `None` when nothing is known at all.
+fn follow(load: &Load<'_>, memory: &mut TargetMemory, now: Timestamp, scratch: &mut Vec<(f32, f64)>) -> Option<Outlook> {
+    let history = &*load.signal.history;
+    let zone = load.group.time_zone.zone();
+    let (seen_at, latest) = history.latest()?;
+    let shift = offset_at(zone, now.as_second());
+    let mut state = memory.forecaster.take().and_then(|state| recall(&state).map(|model| (state, model)));
+    if let Some((state, model)) = &mut state {
+        settle(state, model, history, now, scratch);
+    }
+    let unfitted;
+    let model = if let Some((_, model)) = &state {
+        model
+    } else {
+        unfitted = level_of(history, latest);
+        &unfitted
+    };
+    let mut at = stand(model, &history.middle, shift);
+    let since_middle = history.middle.end().unwrap_or(Timestamp::MIN);
+    let fine_share = f64::from(history.fine.step_s.max(1)) / GRID_STEP_S as f64;
+    let fresh = (0..history.fine.values.len()).rev().take_while(|i| history.fine.time(*i) > since_middle).count();
+    for index in history.fine.values.len() - fresh..history.fine.values.len() {
+        let local = history.fine.time(index).as_second() + shift;
+        match &mut at {
+            Some(at) => model.follow(at, history.fine.values[index], local, fine_share),
+            None => at = history.fine.values[index].is_finite().then(|| Standing::at(model, history.fine.values[index], local)),
+        }
+    }
+    let at = at.unwrap_or_else(|| Standing::at(model, latest, seen_at.as_second() + shift));
+    // What was seen last is carried from where it was seen, but never further than the outlook itself reaches.
+    let age = now.duration_since(seen_at).as_secs().clamp(0, 3600);
+    let ahead = |seconds: i64| model.ahead(at, GRID_STEP_S, now.as_second() + shift - age, seconds + age);
+    let (widths, quality) = match &state {
+        Some((state, _)) => (recall_widths(state, scratch), state.quality),
+        None => (widths(&[], scratch), ForecastQuality::default()),
+    };
+    let outlook = outlook(now, model, ahead, &widths, &load.group.surges, quality);
+    memory.forecaster = state.map(|(mut state, _)| {
+        if is_turn(load.target, now) {
+            note(&mut state, now, |minute| outlook.quantile(minute, 0.5));
+        }
+        state
+    });
+    Some(outlook)
+}
+
+/// Where the level of `model` stands at the end of the middle tier.
+fn stand(model: &Model, middle: &Series, shift: i64) -> Option<Standing> {
+    let from = middle.values.len().saturating_sub(WARM_UP);
+    let step = i64::from(middle.step_s.max(1));
+    let start = middle.start.as_second() + shift - step / 2;
+    let local = |index: usize| start + step * i64::try_from(index).unwrap_or(0);
+    let first = (from..middle.values.len()).find(|i| middle.values[*i].is_finite())?;
+    let mut at = Standing::at(model, middle.values[first], local(first));
+    for index in first + 1..middle.values.len() {
+        model.follow(&mut at, middle.values[index], local(index), 1.0);
+    }
+    Some(at)
+}
+
+/// The model of a series that is too young to be fitted.
+fn level_of(history: &History, latest: f32) -> Model {
+    let seen = history.middle.values.len().saturating_sub(WARM_UP);
+    let mut offset = offset_of(&history.middle.values[seen..]);
+    if history.middle.latest().is_none() {
+        offset = offset_of(&[latest]);
+    }
+    Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(UNFITTED_GAIN, 1.0), base: 0.0 }
+}
+
+/// Whether this tick is the one in five at which a target's forecasts are noted: spread by name, so that no tick does all the work.
+fn is_turn(target: &TargetKey, now: Timestamp) -> bool {
+    let sum = target.name.bytes().fold(0i64, |sum, b| (sum * 31 + i64::from(b)) % 65_521);
+    now.as_second().div_euclid(60).rem_euclid(NODE_MINUTES as i64) == sum % NODE_MINUTES as i64
+}
+
+/// An outlook from the log path `ahead` (of seconds), the widths around it and the surges upon it.
+pub(super) fn outlook(
+    made: Timestamp,
+    model: &Model,
+    ahead: impl Fn(i64) -> f64,
+    widths: &Widths,
+    surges: &[Surge],
+    quality: ForecastQuality,
+) -> Outlook {
+    let mut rows = Vec::with_capacity(HORIZON_MINUTES + 1);
+    let node = |minute: usize| {
+        let point = ahead(60 * minute as i64);
+        at_minute(widths, minute).map(|offset| model.demand(point + f64::from(offset)) as f32)
+    };
+    let mut low = node(0);
+    for start in (0..HORIZON_MINUTES).step_by(NODE_MINUTES) {
+        let high = node(start + NODE_MINUTES);
+        for minute in 0..NODE_MINUTES {
+            let share = minute as f32 / NODE_MINUTES as f32;
+            let mut row = low;
+            for (value, high) in row.iter_mut().zip(high) {
+                *value += share * (high - *value);
+            }
+            rows.push(row);
+        }
+        low = high;
+    }
+    rows.push(low);
+    for surge in surges {
+        apply(surge, made, &mut rows);
+    }
+    Outlook::new(made, model.kind.name(), rows, quality)
+}
+
+/// Multiplies the minutes that an announced surge covers. One that runs already is in what is seen, so it is carried on, not multiplied again.
+fn apply(surge: &Surge, made: Timestamp, rows: &mut [[f32; LEVELS.len()]]) {
+    if surge.start <= made {
+        return;
+    }
+    let first = (surge.start.duration_since(made).as_secs() + 59) / 60;
+    let last = first.saturating_add(i64::try_from(surge.duration.0.as_secs() / 60).unwrap_or(i64::MAX));
+    let factor = surge.percent as f32 / 100.0;
+    for (minute, row) in (0i64..).zip(rows) {
+        if (first..last.max(first + 1)).contains(&minute) {
+            row.iter_mut().for_each(|value| *value *= factor);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "predict_tests.rs"]
+mod tests;

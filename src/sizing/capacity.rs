@@ -1,0 +1,191 @@
+//! What one replica can serve: declared, or learned from the CPU that a unit of demand costs.
+
+use crate::domain::memory::CapacityMemory;
+use crate::domain::plan::CapacitySource;
+use crate::domain::series::History;
+use crate::domain::workload::ContainerResources;
+
+/// What fades of the sums in a minute: half in six hours, so that a cheaper release shows within a day.
+const FADE: f64 = 0.998_076_6;
+/// What fades of the best load seen in a minute: a tenth in a day.
+const BEST_FADE: f64 = 0.999_927;
+/// Minutes of evidence below which nothing is said.
+const LEAST_SAMPLES: u32 = 20;
+/// Share of failing requests above which CPU per unit means nothing: failing is cheap.
+const MOST_ERRORS: f64 = 0.05;
+/// Share of throttled periods above which CPU use is what was granted, not what was needed.
+const MOST_THROTTLING: f64 = 0.25;
+/// Weight that an old template's evidence keeps for a new one, in minutes.
+const PRIOR_MINUTES: f64 = 10.0;
+
+/// What one minute shows of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Demand, units/s.
+    pub demand: Option<f64>,
+    /// CPU over all pods, cores.
+    pub cpu: Option<f64>,
+    /// Latency over the promised one; absent is taken as in line.
+    pub latency_ratio: Option<f64>,
+    /// Share of requests that fail.
+    pub errors: Option<f64>,
+    /// Share of periods throttled.
+    pub throttling: Option<f64>,
+    /// Ready replicas.
+    pub ready: u32,
+    /// No rollout in progress: all pods are alike.
+    pub settled: bool,
+}
+
+impl Load {
+    /// Whether work is done as it should be, so that cost per unit means something.
+    fn in_line(&self) -> bool {
+        self.settled
+            && self.latency_ratio.is_none_or(|r| r <= 1.0)
+            && self.errors.is_none_or(|e| e <= MOST_ERRORS)
+            && self.throttling.is_none_or(|t| t <= MOST_THROTTLING)
+    }
+}
+
+/// Learns from one minute. With nothing learned yet, the minutes of both histories teach first: CPU per unit needs no replica count.
+pub fn learn_capacity(memory: &mut CapacityMemory, load: &Load, past: Option<(&History, &History)>) {
+    if memory.samples == 0
+        && let Some((demand, cpu)) = past
+    {
+        let cpu_at = |at| cpu.fine.window(at, jiff::SignedDuration::from_secs(60)).last().copied();
+        for (index, demand_seen) in demand.fine.values.iter().enumerate() {
+            if let Some(cpu_seen) = cpu_at(demand.fine.time(index)) {
+                weigh(memory, f64::from(*demand_seen), f64::from(cpu_seen));
+            }
+        }
+    }
+    let Some(demand) = load.demand.filter(|_| load.in_line()) else { return };
+    if let Some(cpu) = load.cpu {
+        weigh(memory, demand, cpu);
+    }
+    if load.ready > 0 && demand.is_finite() && load.latency_ratio.is_some() {
+        let each = demand / f64::from(load.ready);
+        memory.served_well = Some(memory.served_well.map_or(each, |best| (best * BEST_FADE).max(each)));
+    }
+}
+
+/// Weighted least squares through the origin: cores = k · units/s, weights fading.
+fn weigh(memory: &mut CapacityMemory, demand: f64, cpu: f64) {
+    if !(demand.is_finite() && cpu.is_finite() && demand > 0.0 && cpu > 0.0) {
+        return;
+    }
+    let [squares, products, weight] = memory.sums;
+    memory.sums = [squares * FADE + demand * demand, products * FADE + demand * cpu, weight * FADE + 1.0];
+    memory.samples = memory.samples.saturating_add(1);
+    memory.cpu_per_unit = Some(memory.sums[1] / memory.sums[0]).filter(|k| k.is_finite() && *k > 0.0);
+}
+
+/// Units/s that one replica serves, and where that comes from. Learned: what the CPU request pays for, or the best load served with latency
+/// in line, where that is more, as far as the CPU limit pays for it.
+pub fn capacity_of(
+    memory: &mut CapacityMemory,
+    declared: Option<f64>,
+    resources: &ContainerResources,
+    new_template: bool,
+) -> (Option<f64>, CapacitySource) {
+    if new_template && memory.sums[2] > PRIOR_MINUTES {
+        // The new template may cost another CPU a unit; what was learned stays as a light prior.
+        let share = PRIOR_MINUTES / memory.sums[2];
+        memory.sums.iter_mut().for_each(|sum| *sum *= share);
+        memory.served_well = None;
+    }
+    memory.units_per_replica = learned(memory, resources);
+    match (declared.filter(|d| d.is_finite() && *d > 0.0), memory.units_per_replica) {
+        (Some(declared), _) => (Some(declared), CapacitySource::Declared),
+        (None, Some(learned)) => (Some(learned), CapacitySource::Learned),
+        (None, None) => (None, CapacitySource::Unknown),
+    }
+}
+
+fn learned(memory: &CapacityMemory, resources: &ContainerResources) -> Option<f64> {
+    let per_unit = memory.cpu_per_unit.filter(|_| memory.samples >= LEAST_SAMPLES)?;
+    let paid = resources.cpu_request.or(resources.cpu_limit)?.cores() / per_unit;
+    let limit = resources.cpu_limit.map_or(f64::INFINITY, |limit| limit.cores() / per_unit);
+    let served = memory.served_well.unwrap_or(0.0).min(limit);
+    Some(paid.max(served)).filter(|units| units.is_finite() && *units > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::units::Millicores;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
+    fn resources() -> ContainerResources {
+        ContainerResources { cpu_request: Some(Millicores(500)), ..Default::default() }
+    }
+
+    fn load(demand: f64, cpu: f64) -> Load {
+        Load { demand: Some(demand), cpu: Some(cpu), latency_ratio: Some(0.3), ready: 4, settled: true, ..Default::default() }
+    }
+
+    #[test]
+    fn capacity_is_learned_within_a_tenth_from_noisy_minutes() {
+        // 8 m of CPU a unit at a request of 500 m: 62.5 units/s.
+        let mut memory = CapacityMemory::default();
+        let mut seed = ChaCha8Rng::seed_from_u64(7);
+        let mut noise = || f64::from(seed.next_u32()) / f64::from(u32::MAX) * 0.4 + 0.8;
+        for minute in 0..200 {
+            let demand = 150.0 + 50.0 * f64::from(minute % 11);
+            learn_capacity(&mut memory, &load(demand.min(240.0), demand.min(240.0) * 0.008 * noise()), None);
+        }
+        let (capacity, source) = capacity_of(&mut memory, None, &resources(), false);
+        assert_eq!(source, CapacitySource::Learned);
+        assert!((capacity.unwrap() / 62.5 - 1.0).abs() < 0.1, "{capacity:?}");
+    }
+
+    #[test]
+    fn minutes_out_of_line_teach_nothing() {
+        let mut memory = CapacityMemory::default();
+        for bad in [
+            Load { latency_ratio: Some(3.0), ..load(100.0, 0.1) },
+            Load { errors: Some(0.5), ..load(100.0, 0.1) },
+            Load { throttling: Some(0.6), ..load(100.0, 0.1) },
+            Load { settled: false, ..load(100.0, 0.1) },
+            load(f64::NAN, 0.1),
+            load(100.0, 0.0),
+        ] {
+            (0..50).for_each(|_| learn_capacity(&mut memory, &bad, None));
+        }
+        assert_eq!(memory.samples, 0);
+        assert_eq!(capacity_of(&mut memory, None, &resources(), false), (None, CapacitySource::Unknown));
+    }
+
+    #[test]
+    fn what_the_team_declares_goes_first_and_nonsense_is_not_declared() {
+        let mut memory = CapacityMemory::default();
+        assert_eq!(capacity_of(&mut memory, Some(50.0), &resources(), false), (Some(50.0), CapacitySource::Declared));
+        assert_eq!(capacity_of(&mut memory, Some(0.0), &resources(), false), (None, CapacitySource::Unknown));
+    }
+
+    #[test]
+    fn the_past_teaches_before_the_first_minute() {
+        let start = jiff::Timestamp::UNIX_EPOCH;
+        let (mut demand, mut cpu) = (History::new(start, true), History::new(start, true));
+        for minute in 0..60 {
+            let at = jiff::Timestamp::from_second(minute * 60).unwrap();
+            demand.push_minute(at, 100.0);
+            cpu.push_minute(at, 1.0);
+        }
+        let mut memory = CapacityMemory::default();
+        learn_capacity(&mut memory, &Load::default(), Some((&demand, &cpu)));
+        let (capacity, _) = capacity_of(&mut memory, None, &resources(), false);
+        assert!((capacity.unwrap() - 50.0).abs() < 1e-6, "{capacity:?}");
+    }
+
+    #[test]
+    fn a_new_template_soon_outweighs_the_old() {
+        let mut memory = CapacityMemory::default();
+        (0..1000).for_each(|_| learn_capacity(&mut memory, &load(100.0, 1.0), None));
+        _ = capacity_of(&mut memory, None, &resources(), true);
+        (0..40).for_each(|_| learn_capacity(&mut memory, &load(100.0, 2.0), None));
+        let (capacity, _) = capacity_of(&mut memory, None, &resources(), false);
+        assert!((24.0..30.0).contains(&capacity.unwrap()), "{capacity:?}");
+    }
+}
