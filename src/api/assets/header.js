@@ -32,7 +32,7 @@ function metrics(health) {
   return badge(name === "Degraded" ? "held" : "failed", `metrics ${words(name)}`, `${words(detail)}: nothing is scaled down on what is not known`);
 }
 
-const AVAILABILITY = { Ready: ["acted", ""], BudgetSpent: ["held", ", budget spent"], BreakerOpen: ["failed", ", not answering"] };
+const AVAILABILITY = { Available: ["acted", ""], BudgetSpent: ["held", ", budget spent"], BreakerOpen: ["failed", ", not answering"] };
 
 function model(view) {
   if (!view) return badge("shadow", "no model", "The planner decides alone: the floor");
