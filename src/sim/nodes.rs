@@ -144,6 +144,7 @@ impl World {
                 pod.ready_since = Some(pod.created + startup_s);
             }
         }
+        self.events.clear();
         self.settle();
         Ok(())
     }
