@@ -48,8 +48,8 @@ impl World {
     fn write_replicas(&mut self, change: &ReplicasChange) -> OutcomeResult {
         let Some(index) = self.meant(&change.target, &change.uid) else { return OutcomeResult::Gone };
         let workload = &self.workloads[index];
-        let owners = workload.writers.iter().filter(|writer| writer.field == OwnedField::Replicas);
-        if let Some(conflict) = owners.filter_map(|owner| self.conflict(&change.target, owner)).next() {
+        let mut owners = workload.writers.iter().filter(|writer| writer.field == OwnedField::Replicas);
+        if let Some(conflict) = owners.find_map(|owner| self.conflict(&change.target, owner)) {
             return conflict;
         }
         if workload.desired != change.from {

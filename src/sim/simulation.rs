@@ -87,15 +87,15 @@ mod tests {
         let ports = demo.ports(None, Arc::new(NoLedger));
         let start = ports.clock.now();
         let look = |ports: Ports, every_s: i64, times: i64| async move {
-            let mut seen = String::new();
+            let mut saw = Vec::new();
             for time in 1..=times {
                 ports.clock.sleep_until(start + SignedDuration::from_secs(every_s * time)).await;
                 let now = ports.clock.now();
                 let facts = ports.cluster.observe(now).await.unwrap();
                 let (signals, health) = ports.metrics.signals(&facts.groups, &facts.workloads, now).await;
-                seen.push_str(&format!("{now} {facts:?} {signals:?} {health:?}"));
+                saw.push(format!("{now} {facts:?} {signals:?} {health:?}"));
             }
-            seen
+            saw.concat()
         };
         let reflex = tokio::spawn(look(ports.clone(), 15, 80));
         let scaling = tokio::spawn({
