@@ -1,5 +1,7 @@
 //! The world, each part behind one port.
 
+pub mod dry;
+pub mod karpenter;
 pub mod kube;
 pub mod ledger;
 pub mod llm;

@@ -64,11 +64,40 @@ pub trait Model: Send + Sync {
     /// Who answers: the model's name, and, where no model plays, who does.
     fn identity(&self) -> ModelIdentity;
 
+    /// Whether it is worth asking now. Asking this changes nothing; a model without a guard is always available.
+    fn availability(&self, now: Timestamp) -> Availability {
+        let _ = now;
+        Availability::Available
+    }
+
+    /// Tokens left of the day's budget; `None` where there is none.
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        let _ = now;
+        None
+    }
+
     /// One call, within `deadline`, retries included.
     ///
     /// # Errors
     /// [`ModelFailure`], by class.
     async fn complete(&self, request: &ModelRequest, deadline: Duration) -> Result<ModelReply, ModelFailure>;
+}
+
+/// Whether a model may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It may.
+    Available,
+    /// It kept failing, or its provider asked to be left alone.
+    BreakerOpen {
+        /// Until then at least.
+        until: Timestamp,
+    },
+    /// The day's tokens are spent.
+    BudgetSpent {
+        /// Until then.
+        until: Timestamp,
+    },
 }
 
 /// Who answers for a model.
@@ -126,11 +155,17 @@ pub trait State: Send + Sync {
     /// [`PortError`] when the store cannot be read, or what it holds does not match its digest.
     async fn load(&self) -> Result<Option<Memory>, PortError>;
 
-    /// Saves memory with its digest.
+    /// Saves all of memory with its digest. The planner's part is large and can be learned anew: it is saved now and then.
     ///
     /// # Errors
     /// [`PortError`] when the store cannot be written.
     async fn save(&self, memory: &Memory) -> Result<(), PortError>;
+
+    /// Saves all but the planner's part: small, and due after each action, before the next.
+    ///
+    /// # Errors
+    /// [`PortError`] when the store cannot be written.
+    async fn save_gate(&self, memory: &Memory) -> Result<(), PortError>;
 }
 
 /// The append-only record. No record, no action: what cannot be appended is not done.
@@ -199,12 +234,16 @@ pub struct EntryFilter {
     pub group: Option<GroupId>,
     /// Only this tick.
     pub tick: Option<TickId>,
+    /// Only ticks before this one.
+    pub before: Option<TickId>,
     /// Only from this time on.
     pub since: Option<Timestamp>,
     /// Only after this sequence number.
     pub after: Option<u64>,
     /// The newest so many, at most; 0 means all.
     pub newest: usize,
+    /// The oldest so many, at most; 0 means all. One of `newest` and `oldest` is set at most.
+    pub oldest: usize,
 }
 
 /// Time. The operator's is the system's; the simulator's is virtual.

@@ -1,1 +1,43 @@
 //! The embedded cluster: the same ports over simulated workloads, nodes and metrics, and a virtual clock.
+//!
+//! [`World`] is the cluster itself, a value that advances second by second; the adapters put it behind the ports; [`Simulation`] puts everything
+//! together; [`demo()`] is the scenario that `ipa demo` shows, and [`Expert`] plays the model in it. The physics of a service is `crate::service`'s.
+
+mod autoscaler;
+mod change;
+mod clock;
+mod cluster;
+mod demand;
+mod demo;
+mod events;
+mod expert;
+mod held;
+mod history;
+mod metrics;
+mod nodes;
+mod observe;
+mod office;
+mod pods;
+mod queue;
+mod scenario;
+mod shared;
+mod simulation;
+#[cfg(test)]
+mod testing;
+mod workload;
+mod world;
+
+pub use change::{CONTAINER, MANAGER};
+pub use clock::{Hold, Pace, VirtualClock};
+pub use cluster::{SimActuator, SimCluster};
+pub use demand::{DemandCurve, Recurring, SurgeShape};
+pub use demo::{demo, scenario as demo_scenario};
+pub use expert::Expert;
+pub use held::Held;
+pub use metrics::SimMetrics;
+pub use office::{SimLease, SimState, SimStatus};
+pub use queue::{PERSON, SimQueue};
+pub use scenario::{Fault, FaultKind, HPASpec, PoolSpec, Scenario, WorkloadSpec};
+pub use shared::Shared;
+pub use simulation::Simulation;
+pub use world::{Costs, SCRAPE_S, ScenarioError, World};

@@ -118,6 +118,18 @@ pub enum ModelFailure {
     /// No answer within the deadline.
     #[error("deadline passed")]
     Deadline,
+    /// The server asked to wait for longer than the deadline allows: nobody asks before.
+    #[error("rate limited: asked to wait {seconds} s")]
+    RateLimited {
+        /// Seconds from when the answer came.
+        seconds: u64,
+    },
+    /// Not called: the circuit breaker is open.
+    #[error("circuit breaker open")]
+    BreakerOpen,
+    /// Not called: the day's tokens are spent.
+    #[error("token budget spent")]
+    BudgetSpent,
 }
 
 impl ModelFailure {
@@ -133,6 +145,9 @@ impl ModelFailure {
             Self::Protocol(_) => "Protocol",
             Self::Malformed(_) => "MalformedAnswer",
             Self::Deadline => "Deadline",
+            Self::RateLimited { .. } => "RateLimited",
+            Self::BreakerOpen => "BreakerOpen",
+            Self::BudgetSpent => "BudgetSpent",
         }
     }
 }

@@ -167,6 +167,12 @@ pub struct GateMemory {
     pub regret: BTreeMap<GroupId, RegretAccount>,
     /// Usual replicas of a target: a slow mean of what it has had.
     pub usual: BTreeMap<TargetKey, f64>,
+    /// When this memory began: until the cool-down after a scale-up has passed since, nothing shrinks. Absent is taken as now.
+    #[serde(default)]
+    pub started: Option<Timestamp>,
+    /// When it was last settled: how much time a mean has to take in.
+    #[serde(default)]
+    pub settled: Option<Timestamp>,
 }
 
 /// A change that was carried out.
@@ -206,6 +212,9 @@ pub struct Commitment {
     pub at: Timestamp,
     /// What it changes in cost an hour.
     pub cost_change_per_hour: MicroUsd,
+    /// What a model's change is charged for adding over the plan; moved to the group's account once the change is in the world.
+    #[serde(default)]
+    pub regret: MicroUsd,
 }
 
 /// Regret spent in a day.

@@ -41,7 +41,7 @@ pub enum RuleId {
     StaleMetrics,
     /// No scale-down while pods are failing or starting.
     Unready,
-    /// No change while a rollout is in progress.
+    /// No scale-down and no new pod template while a rollout is in progress.
     Rollout,
     /// Disruption budgets.
     DisruptionBudget,

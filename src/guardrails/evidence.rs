@@ -1,0 +1,75 @@
+//! Evidence: whether what a proposal names is there. An id that resolves to nothing makes the whole list worth nothing: who invents one may have
+//! invented all.
+
+use crate::domain::names::{EvidenceId, TargetKey};
+use crate::domain::proposal::Proposal;
+use crate::domain::signal::SignalName;
+use crate::domain::snapshot::Snapshot;
+
+/// Whether a proposal names evidence, all of it real, and at least one piece about its own target.
+pub(super) fn named(snapshot: &Snapshot, proposal: &Proposal) -> bool {
+    let about: Option<Vec<TargetKey>> = proposal.evidence.iter().map(|id| resolve(snapshot, proposal, id)).collect();
+    about.is_some_and(|targets| targets.iter().any(|target| Some(target) == proposal.change.target()))
+}
+
+/// The target that a piece of evidence is about: a past entry (`e1042`), an event (`ev3`), or a fresh signal. A signal is named after the
+/// target's place in its group (`w1.latency` is the first) or after the target itself (`shop/deployments.apps/web.latency`).
+#[must_use]
+pub fn resolve(snapshot: &Snapshot, proposal: &Proposal, id: &EvidenceId) -> Option<TargetKey> {
+    if let Some(event) = snapshot.facts.events.iter().find(|event| event.id == id.0) {
+        return Some(event.target.clone());
+    }
+    if let Some(seq) = id.0.strip_prefix('e').and_then(|seq| seq.parse::<u64>().ok()) {
+        return snapshot.past.iter().find(|past| past.seq == seq).map(|past| past.target.clone());
+    }
+    let members = &snapshot.facts.groups.get(&proposal.group)?.targets;
+    let (target, signal) = members.iter().enumerate().find_map(|(index, member)| {
+        let name = |prefix: &str| id.0.strip_prefix(prefix)?.strip_prefix('.').map(str::to_owned);
+        let signal = name(&format!("w{}", index + 1)).or_else(|| name(&member.key.to_string()))?;
+        Some((&member.key, signal))
+    })?;
+    let (name, _) = snapshot.signals.get(target)?.iter().find(|(name, _)| is_named(name, &signal))?;
+    snapshot.fresh(target, name).map(|_| target.clone())
+}
+
+fn is_named(name: &SignalName, text: &str) -> bool {
+    name.as_str() == text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::proposal::Origin;
+    use crate::domain::snapshot::{Event, EventReason};
+    use crate::guardrails::testing::{calm, minutes_ago, now, proposal, replicas, web};
+
+    #[test]
+    fn ids_resolve_to_what_the_snapshot_holds_and_nothing_else() {
+        let mut setup = calm();
+        setup.snapshot.facts.events.push(Event {
+            id: "ev1".into(),
+            at: now(),
+            target: web(),
+            kind: "Pod".into(),
+            reason: EventReason::OOMKilling,
+            count: 1,
+        });
+        setup.snapshot.past.push(crate::domain::record::PastDecision {
+            seq: 42,
+            at: minutes_ago(60),
+            target: web(),
+            origin: Origin::Planner,
+            replicas: None,
+            result: "Applied".into(),
+        });
+        setup.set_signal(SignalName::Queue, |minute| if minute < 30 { f32::NAN } else { 1.0 });
+        let proposal = proposal(1, Origin::Model, replicas(8));
+        let resolves = |id: &str| resolve(&setup.snapshot, &proposal, &EvidenceId(id.into())).is_some();
+        for id in ["ev1", "e42", "w1.latency", "w1.demand", "shop/deployments.apps/web.latency"] {
+            assert!(resolves(id), "{id}");
+        }
+        for id in ["ev2", "e43", "e", "", "w2.latency", "w1.", "w1", "w1.queue", "w1.latency ", "latency"] {
+            assert!(!resolves(id), "{id}");
+        }
+    }
+}
