@@ -1,5 +1,6 @@
 //! The world, each part behind one port.
 
+pub mod dry;
 pub mod karpenter;
 pub mod kube;
 pub mod ledger;

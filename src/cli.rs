@@ -1,1 +1,151 @@
-//! The commands, one file each.
+//! The commands, one file each. Exit 0: done; 1: the answer is no; 2: bad input, with one clear line on stderr.
+
+mod audit;
+mod chat;
+mod config;
+pub mod crd;
+mod demo;
+mod output;
+mod report;
+mod run;
+mod server;
+pub mod tools;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use config::Config;
+pub use output::Output;
+
+/// A Kubernetes autoscaler in which a language model reasons and code decides.
+#[derive(Parser, Debug)]
+#[command(name = "ipa", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table, env = "IPA_OUTPUT")]
+    output: Output,
+    /// What is logged to stderr: error, warn, info, debug, or a filter such as ipa=debug.
+    #[arg(long, global = true, default_value = "warn", env = "IPA_LOG")]
+    log: String,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Watch the whole loop on an embedded cluster and clock, with the web page; no cluster, no key.
+    Demo(demo::Demo),
+    /// Explain the last decision about a workload, from the ledger.
+    Why(why::Why),
+    /// Ask in your own words; answers come from the ledger.
+    Chat(chat::Chat),
+    /// Verify or export the ledger's chain.
+    Audit(audit::Audit),
+    /// Print the custom resource definitions.
+    Crd(crd::Crd),
+    /// Print the JSON Schemas of the tools that the model may call.
+    Tools(tools::Tools),
+}
+
+/// How a cluster is reached.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ClusterArgs {
+    /// Path of the kubeconfig; otherwise KUBECONFIG, ~/.kube/config, or the pod's service account.
+    #[arg(long, env = "IPA_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context within the kubeconfig; otherwise its current one.
+    #[arg(long, env = "IPA_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+}
+
+/// How a model is reached.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ModelArgs {
+    /// Base URL of an OpenAI-compatible API, such as http://127.0.0.1:8000/v1; without one the planner decides alone.
+    #[arg(long, env = "IPA_MODEL_URL", value_name = "URL")]
+    model_url: Option<String>,
+    /// Name of the model.
+    #[arg(long, env = "IPA_MODEL", value_name = "NAME")]
+    model: Option<String>,
+    /// File that holds the API key; it is read anew when it changes.
+    #[arg(long, env = "IPA_MODEL_KEY_FILE", value_name = "FILE")]
+    model_key_file: Option<PathBuf>,
+}
+
+/// How the administrators' configuration is found.
+#[derive(Args, Debug, Clone, Default)]
+pub struct ConfigArgs {
+    /// The administrators' configuration file (YAML).
+    #[arg(long, env = "IPA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Base URL of Prometheus or anything that speaks its HTTP API.
+    #[arg(long, env = "IPA_PROMETHEUS_URL", value_name = "URL")]
+    prometheus_url: Option<String>,
+}
+
+/// Where the ledger is found.
+#[derive(Args, Debug, Clone)]
+pub struct LedgerArgs {
+    /// Directory that holds the ledger.
+    #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR", default_value = "./ipa-data", conflicts_with = "server")]
+    data_dir: PathBuf,
+    /// Base URL of a running IPA, such as http://127.0.0.1:8080, to be asked instead of a directory.
+    #[arg(long, env = "IPA_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// File that holds the token of that server.
+    #[arg(long, env = "IPA_TOKEN_FILE", value_name = "FILE", requires = "server")]
+    token_file: Option<PathBuf>,
+}
+
+/// How a command ended, beside the errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or yes.
+    Yes,
+    /// The answer is no.
+    No,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // One line a record, whatever a name or a message holds.
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::new(error).context("failed to start the async runtime")),
+    };
+    let result = runtime.block_on(dispatch(cli));
+    // Blocking reads (a terminal, say) must not hold up the exit.
+    runtime.shutdown_background();
+    match result {
+        Ok(Answer::Yes) => ExitCode::SUCCESS,
+        Ok(Answer::No) => ExitCode::from(1),
+        Err(error) => failed(&error),
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
+    let output = cli.output;
+    match cli.command {
+        Command::Demo(command) => command.run(output).await,
+        Command::Why(command) => command.run(output).await,
+        Command::Chat(command) => command.run(output).await,
+        Command::Audit(command) => command.run(output).await,
+        Command::Crd(command) => command.run(output),
+        Command::Tools(command) => command.run(output),
+    }
+}
+
+/// One line on stderr, exit 2.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    let line = format!("{error:#}").replace(['\n', '\r'], " ");
+    eprintln!("ipa: {line}");
+    ExitCode::from(2)
+}

@@ -15,6 +15,8 @@ mod shape;
 mod state;
 mod width;
 mod working;
+#[cfg(test)]
+pub(crate) mod world;
 
 pub use backtest::{SeriesForecast, forecast_series};
 pub use model::ModelKind;

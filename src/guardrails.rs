@@ -217,3 +217,39 @@ fn ask(rule: RuleId, case: &Case<'_>) -> Answer {
         RuleId::CrossCheck => cross_check::ask(case),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The variants of `RuleId`, read from where they are declared: Rust has no list of them.
+    fn declared() -> BTreeSet<String> {
+        let source = include_str!("domain/review.rs");
+        let body = source.split_once("pub enum RuleId {").unwrap().1.split_once("\n}").unwrap().0;
+        body.lines().filter_map(|line| line.trim().strip_suffix(',')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_rule_is_asked_and_has_a_file_with_a_test() {
+        let asked: BTreeSet<String> = RULES.iter().map(ToString::to_string).collect();
+        assert_eq!(asked, declared());
+        assert_eq!(asked.len(), RULES.len(), "none is asked twice");
+        assert!(CLAMPING.iter().all(|rule| RULES.contains(rule)));
+        for rule in &asked {
+            let mut file = String::new();
+            for letter in rule.chars() {
+                if letter.is_uppercase() && !file.is_empty() {
+                    file.push('_');
+                }
+                file.extend(letter.to_lowercase());
+            }
+            let path = format!("{}/src/guardrails/{file}.rs", env!("CARGO_MANIFEST_DIR"));
+            let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+            assert!(source.starts_with("//! "), "{path} says what it is for");
+            assert!(source.contains("pub(super) fn ask(case: &Case<'_>) -> Answer"), "{path} answers");
+            assert!(source.contains("#[test]"), "{path} is tested");
+        }
+    }
+}

@@ -1,3 +1,5 @@
 //! The `ipa` binary.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ipa::cli::main()
+}

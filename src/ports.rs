@@ -70,6 +70,12 @@ pub trait Model: Send + Sync {
         Availability::Available
     }
 
+    /// Tokens left of the day's budget; `None` where there is none.
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        let _ = now;
+        None
+    }
+
     /// One call, within `deadline`, retries included.
     ///
     /// # Errors
@@ -149,11 +155,17 @@ pub trait State: Send + Sync {
     /// [`PortError`] when the store cannot be read, or what it holds does not match its digest.
     async fn load(&self) -> Result<Option<Memory>, PortError>;
 
-    /// Saves memory with its digest.
+    /// Saves all of memory with its digest. The planner's part is large and can be learned anew: it is saved now and then.
     ///
     /// # Errors
     /// [`PortError`] when the store cannot be written.
     async fn save(&self, memory: &Memory) -> Result<(), PortError>;
+
+    /// Saves all but the planner's part: small, and due after each action, before the next.
+    ///
+    /// # Errors
+    /// [`PortError`] when the store cannot be written.
+    async fn save_gate(&self, memory: &Memory) -> Result<(), PortError>;
 }
 
 /// The append-only record. No record, no action: what cannot be appended is not done.
@@ -222,12 +234,16 @@ pub struct EntryFilter {
     pub group: Option<GroupId>,
     /// Only this tick.
     pub tick: Option<TickId>,
+    /// Only ticks before this one.
+    pub before: Option<TickId>,
     /// Only from this time on.
     pub since: Option<Timestamp>,
     /// Only after this sequence number.
     pub after: Option<u64>,
     /// The newest so many, at most; 0 means all.
     pub newest: usize,
+    /// The oldest so many, at most; 0 means all. One of `newest` and `oldest` is set at most.
+    pub oldest: usize,
 }
 
 /// Time. The operator's is the system's; the simulator's is virtual.

@@ -1,1 +1,291 @@
 //! observe → predict → plan → propose → review → act | queue → record: the program, one file a verb.
+//!
+//! One tick covers all groups. The floor goes first: what adds capacity acts at once; what takes capacity from a target whose dialogue is open
+//! waits for the dialogue, or for the deadline. Every batch, whoever wants it, passes the same gate. A reflex pass runs the same line without a
+//! model. One [`Ticker`] owns memory, so passes never overlap.
+
+mod act;
+mod observe;
+mod plan;
+mod propose;
+mod publish;
+mod record;
+mod review;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, TargetView, Totals};
+
+use crate::agent::dialogue::Caps;
+use crate::agent::prompt::Prompts;
+use crate::domain::limits::GateLimits;
+use crate::domain::memory::Memory;
+use crate::domain::names::GroupId;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
+use crate::domain::proposal::{Finding, Proposal};
+use crate::domain::record::{DialogueSummary, Fate, Judged};
+use crate::domain::review::Review;
+use crate::domain::snapshot::{QueuedProposal, Snapshot};
+use crate::domain::status::{GroupStatus, StatusEvent};
+use crate::guardrails;
+use crate::ports::{PortError, Ports};
+
+/// What the installation decides about ticks.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cluster's name, part of every record.
+    pub cluster: Arc<str>,
+    /// Time between ticks.
+    pub interval: Duration,
+    /// Time between reflex passes; zero for none.
+    pub reflex: Duration,
+    /// How long after a tick's start a dialogue may still end.
+    pub dialogue_deadline: Duration,
+    /// Whether nothing is to be carried out, whatever the modes say.
+    pub dry: bool,
+    /// The gate's limits.
+    pub limits: GateLimits,
+    /// What one dialogue may use.
+    pub caps: Caps,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cluster: "default".into(),
+            interval: Duration::from_secs(60),
+            reflex: Duration::from_secs(15),
+            dialogue_deadline: Duration::from_secs(45),
+            dry: false,
+            limits: GateLimits::default(),
+            caps: Caps::default(),
+        }
+    }
+}
+
+/// What a pass knows, and what has come of it so far.
+pub(crate) struct Pass {
+    snapshot: Arc<Snapshot>,
+    plan: Arc<Plan>,
+    groups: BTreeMap<GroupId, GroupPass>,
+    queue: Vec<QueuedProposal>,
+    statuses: Vec<GroupStatus>,
+    reflex: bool,
+    started: Instant,
+}
+
+/// What has come of one group in a pass.
+struct GroupPass {
+    judged: Vec<Judged>,
+    findings: Vec<Finding>,
+    events: Vec<StatusEvent>,
+    dialogue: DialogueSummary,
+    failures: Vec<String>,
+}
+
+/// The one owner of memory: takes ticks and reflex passes in turn.
+pub struct Ticker {
+    ports: Ports,
+    settings: Settings,
+    prompts: Arc<Prompts>,
+    memory: Memory,
+    totals: Totals,
+    /// Outcomes since the last snapshot, for the next one.
+    outcomes: Vec<Outcome>,
+    /// Groups a person asked the model about, since the last tick.
+    asked: BTreeSet<GroupId>,
+    ticks_until_full_save: u32,
+}
+
+/// The planner's part of memory can be learned anew, and is large: it is saved this often.
+const TICKS_BETWEEN_FULL_SAVES: u32 = 5;
+
+impl Ticker {
+    /// Takes up where the last run left off: loads memory, and writes down that actions whose outcome was lost are unknown.
+    ///
+    /// # Errors
+    /// [`PortError`] when memory or ledger cannot be read: without them nothing may act.
+    pub async fn start(ports: Ports, settings: Settings) -> Result<Self, PortError> {
+        let memory = ports.state.load().await?.unwrap_or_default();
+        record::reconcile_unfinished(&ports).await?;
+        let prompts = Prompts::load().map_err(|error| PortError::Failed { action: "load the prompts".into(), detail: error.to_string() })?;
+        Ok(Self {
+            ports,
+            settings,
+            prompts: Arc::new(prompts),
+            memory,
+            totals: Totals::default(),
+            outcomes: Vec::new(),
+            asked: BTreeSet::new(),
+            ticks_until_full_save: 0,
+        })
+    }
+
+    /// What the loop carries on.
+    #[must_use]
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Asks that the next tick consult the model about a group.
+    pub fn ask(&mut self, group: GroupId) {
+        self.asked.insert(group);
+    }
+
+    /// Counts a tick that began late or was left out.
+    pub fn count_lateness(&mut self, lateness: Duration, late: u64) {
+        self.totals.lateness_s = lateness.as_secs_f64();
+        self.totals.late_ticks += late;
+    }
+
+    /// One tick over all groups.
+    ///
+    /// # Errors
+    /// [`PortError`] when the world could not be observed or recorded; nothing was done then.
+    pub async fn tick(&mut self) -> Result<Published, PortError> {
+        self.totals.ticks += 1;
+        self.memory.tick.0 += 1;
+        let mut pass = self.begin(false).await?; //                               observe (world), predict, plan (pure)
+        let opening = record::open(&self.ports, &pass).await; //                  (world)
+        self.totals.entries += self.noted("ledger", opening)?;
+
+        let started = pass.snapshot.at;
+        let mut dialogues = propose::begin(self, &mut pass); //                   (model)
+        let (first, later) = review::what_goes_first(&pass, &dialogues.groups()); // (pure)
+        self.decided(&mut pass).await; //                                         approvals: review (pure), act (world)
+        self.gate(&mut pass, first).await; //                                     review (pure), act | queue (world)
+
+        let deadline = add(started, self.settings.dialogue_deadline);
+        let mut next_reflex = self.reflex_after(started);
+        while let Some(event) = dialogues.next(&self.ports, deadline, next_reflex).await {
+            match event {
+                propose::Event::Ended(ended) => {
+                    let proposals = self.dialogue_ended(&mut pass, *ended).await;
+                    self.gate(&mut pass, proposals).await;
+                }
+                propose::Event::Reflex => {
+                    self.refresh(&mut pass).await;
+                    next_reflex = self.reflex_after(self.ports.clock.now());
+                }
+            }
+        }
+        let later = review::not_superseded(&mut pass, later); //                  (pure)
+        self.gate(&mut pass, later).await;
+        self.finish(pass).await
+    }
+
+    /// One pass without a model, between ticks: reacts to what metrics already show. Leaves entries only when it acts, in the running tick's record.
+    ///
+    /// # Errors
+    /// [`PortError`] when the world could not be observed; nothing was done then.
+    pub async fn reflex(&mut self) -> Result<(), PortError> {
+        let mut pass = self.begin(true).await?;
+        self.reflex_line(&mut pass).await;
+        if self.acted(&pass) {
+            self.save(false).await;
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, reflex: bool) -> Result<Pass, PortError> {
+        let started = Instant::now();
+        let observed = observe::observe(&self.ports, &self.settings, &self.memory, &self.outcomes).await; // (world)
+        let snapshot = Arc::new(self.noted("observe", observed)?);
+        self.outcomes.clear();
+        self.memory.gate = guardrails::settle(&snapshot, std::mem::take(&mut self.memory.gate));
+        let (plan, planner) = plan::predict_and_plan(snapshot.clone()).await?; //             (pure)
+        self.memory.planner = planner;
+        Ok(Pass {
+            groups: snapshot.facts.groups.keys().map(|id| (id.clone(), GroupPass::default())).collect(),
+            queue: snapshot.facts.queue.clone(),
+            statuses: Vec::new(),
+            plan: Arc::new(plan),
+            snapshot,
+            reflex,
+            started,
+        })
+    }
+
+    /// A reflex pass while a tick's dialogues are open: the tick goes on with the newer snapshot and plan.
+    async fn refresh(&mut self, pass: &mut Pass) {
+        let Ok(mut newer) = self.begin(true).await else { return };
+        self.reflex_line(&mut newer).await;
+        pass.snapshot = newer.snapshot;
+        pass.plan = newer.plan;
+        for (id, group) in newer.groups {
+            let into = pass.groups.entry(id).or_default();
+            into.judged.extend(group.judged.into_iter().filter(|j| matches!(j.fate, Fate::Applied | Fate::Failed)));
+            into.events.extend(group.events);
+        }
+    }
+
+    async fn reflex_line(&mut self, pass: &mut Pass) {
+        self.totals.reflex_passes += 1;
+        let wanted = review::reflexes(pass); // (pure)
+        self.gate(pass, wanted).await;
+    }
+
+    /// Every batch of proposals passes here, whoever wants it.
+    async fn gate(&mut self, pass: &mut Pass, proposals: Vec<Proposal>) {
+        let proposals = review::rebased(&self.memory.gate.commitments, proposals);
+        let reviews = guardrails::judge(&pass.snapshot, &pass.plan, &self.memory.gate.commitments, &proposals); // (pure)
+        let batch: Vec<(Proposal, Review)> = proposals.into_iter().zip(reviews).collect();
+        self.carry_through(pass, batch).await;
+    }
+
+    /// Proposals that people have decided on, judged again before anything is done.
+    async fn decided(&mut self, pass: &mut Pass) {
+        let open: Vec<QueuedProposal> = pass.snapshot.facts.queue.iter().filter(|q| !q.closed).cloned().collect();
+        for queued in open {
+            act::settle_queued(self, pass, queued).await;
+        }
+    }
+
+    async fn finish(&mut self, mut pass: Pass) -> Result<Published, PortError> {
+        let closing = record::close(&self.ports, &pass, self.settings.dry).await; // (world)
+        self.totals.entries += self.noted("ledger", closing)?;
+        status::fill(&mut pass, &self.memory, self.ports.model.is_some());
+        let published = self.ports.status.publish(&pass.statuses).await; //          (world)
+        let _ = self.noted("status", published);
+        self.ticks_until_full_save = self.ticks_until_full_save.checked_sub(1).unwrap_or(TICKS_BETWEEN_FULL_SAVES - 1);
+        self.save(self.ticks_until_full_save == 0).await;
+        self.totals.tick_s = pass.started.elapsed().as_secs_f64();
+        let model = self.ports.model.as_ref().map(|model| propose::model_view(&**model, pass.snapshot.at));
+        Ok(publish::view(&pass, model, self.totals.clone()))
+    }
+
+    async fn save(&mut self, whole: bool) {
+        if self.settings.dry {
+            return;
+        }
+        let saved = if whole { self.ports.state.save(&self.memory).await } else { self.ports.state.save_gate(&self.memory).await };
+        let _ = self.noted("state", saved);
+    }
+
+    fn acted(&self, pass: &Pass) -> bool {
+        pass.groups.values().flat_map(|g| &g.judged).any(|j| matches!(j.fate, Fate::Applied | Fate::Failed))
+    }
+
+    fn reflex_after(&self, at: Timestamp) -> Option<Timestamp> {
+        (!self.settings.reflex.is_zero()).then(|| add(at, self.settings.reflex))
+    }
+
+    /// Logs and counts a part's failure, once, here at the top.
+    fn noted<T>(&mut self, part: &'static str, result: Result<T, PortError>) -> Result<T, PortError> {
+        if let Err(error) = &result {
+            tracing::warn!(part, tick = self.memory.tick.0, %error, "a part of the tick failed");
+            self.totals.count_failure(part);
+        }
+        result
+    }
+}
+
+fn add(at: Timestamp, duration: Duration) -> Timestamp {
+    SignedDuration::try_from(duration).ok().and_then(|d| at.checked_add(d).ok()).unwrap_or(Timestamp::MAX)
+}

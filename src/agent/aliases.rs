@@ -249,6 +249,7 @@ impl Aliases {
     }
 
     /// Events about the dialogue's targets whose id is of the known form, with the target's alias, oldest first.
+    #[must_use]
     pub fn events<'a>(&'a self, snapshot: &'a Snapshot) -> impl DoubleEndedIterator<Item = (String, &'a Event)> {
         let well_formed = |id: &str| id.strip_prefix("ev").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
         snapshot.facts.events.iter().filter(move |e| well_formed(&e.id)).filter_map(|e| Some((self.of_target(&e.target)?, e)))

@@ -1,7 +1,7 @@
 //! What the model is told at the start of a dialogue, as one typed view of snapshot and plan: numbers and closed enums, aliases instead of
 //! names, and bounded in size whatever the cluster. The words around it are `prompts/brief.hbs`.
 //!
-//! Left out on purpose: every text a cluster or a team can write (names, labels, annotations, event notes, reasons, PromQL).
+//! Left out on purpose: every text a cluster or a team can write (names, labels, annotations, event notes, reasons, queries).
 
 use std::collections::BTreeMap;
 

@@ -20,12 +20,12 @@ const TEMPLATES: [(&str, &str); 5] = [
     ("mistake", include_str!("../../prompts/mistake.hbs")),
 ];
 
-/// The helper behind `{{shown x}}`, in a module of its own: its macro makes a public type without documentation.
+/// The helper behind `{{shown x none="unset"}}`, in a module of its own: its macro makes a public type without documentation.
 mod helpers {
     use serde_json::Value;
 
-    handlebars::handlebars_helper!(shown: |value: Json| match value {
-        Value::Null => "unknown".to_owned(),
+    handlebars::handlebars_helper!(shown: |value: Json, {none: str = "unknown"}| match value {
+        Value::Null => none.to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     });

@@ -487,9 +487,11 @@ pub struct NodeClassRef {
 }
 
 /// What the installation's administrators set for the gate, in the configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct GateLimits {
-    /// Highest mode of the installation.
+    /// Highest mode of the installation; set from the configuration's `mode`.
+    #[schemars(skip)]
     pub highest_mode: Mode,
     /// After a scale-up, how long no scale-down of that target.
     pub cool_down_after_up: GoDuration,

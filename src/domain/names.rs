@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One workload: anything with a `/scale` subresource, by namespace, API group, plural resource and name.
+///
+/// In JSON it is one text (`shop/deployments.apps/web`), since a map's key must be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct TargetKey {
     /// Namespace.
     pub namespace: Arc<str>,
@@ -51,7 +54,10 @@ impl fmt::Display for TargetKey {
 }
 
 /// One `IntelligentPodAutoscaler` (or, for a `NodeFleet`, its pseudo-group with an empty namespace).
+///
+/// In JSON it is one text (`shop/front`, and `/gpu` for a fleet), since a map's key must be.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct GroupId {
     /// Namespace; empty for a fleet.
     pub namespace: Arc<str>,
@@ -171,6 +177,49 @@ impl FromStr for TargetKey {
     }
 }
 
+impl From<TargetKey> for String {
+    /// As [`TargetKey::from_str`] reads it back; the core group's empty name keeps its dot.
+    fn from(key: TargetKey) -> Self {
+        format!("{}/{}.{}/{}", key.namespace, key.resource, key.group, key.name)
+    }
+}
+
+impl TryFrom<String> for TargetKey {
+    type Error = TargetKeyError;
+    fn try_from(text: String) -> Result<Self, TargetKeyError> {
+        text.parse()
+    }
+}
+
+impl From<GroupId> for String {
+    fn from(id: GroupId) -> Self {
+        format!("{}/{}", id.namespace, id.name)
+    }
+}
+
+impl TryFrom<String> for GroupId {
+    type Error = GroupIdError;
+    fn try_from(text: String) -> Result<Self, GroupIdError> {
+        text.parse()
+    }
+}
+
+impl FromStr for GroupId {
+    type Err = GroupIdError;
+    /// Reads `namespace/name`; an empty namespace is a fleet's.
+    fn from_str(text: &str) -> Result<Self, GroupIdError> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !name.is_empty() && !name.contains('/') => Ok(Self::new(namespace, name)),
+            _ => Err(GroupIdError(text.chars().take(80).collect())),
+        }
+    }
+}
+
+/// Text that names no group.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` names no group: write NAMESPACE/NAME of an IntelligentPodAutoscaler")]
+pub struct GroupIdError(String);
+
 /// Text that names no target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` names no target: write NAMESPACE/NAME for a Deployment, or NAMESPACE/RESOURCE.GROUP/NAME")]
@@ -179,6 +228,20 @@ pub struct TargetKeyError(String);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_and_groups_are_keys_of_maps_in_json() {
+        use std::collections::BTreeMap;
+        let targets =
+            BTreeMap::from([(TargetKey::deployment("shop", "web"), 1), (TargetKey::new("old", "", "replicationcontrollers", "rc"), 2)]);
+        let groups = BTreeMap::from([(GroupId::new("shop", "front"), 1), (GroupId::fleet("gpu"), 2)]);
+        let (as_targets, as_groups) = (serde_json::to_string(&targets).unwrap(), serde_json::to_string(&groups).unwrap());
+        assert_eq!(as_targets, r#"{"old/replicationcontrollers./rc":2,"shop/deployments.apps/web":1}"#);
+        assert_eq!(as_groups, r#"{"/gpu":2,"shop/front":1}"#);
+        assert_eq!(serde_json::from_str::<BTreeMap<TargetKey, i32>>(&as_targets).unwrap(), targets);
+        assert_eq!(serde_json::from_str::<BTreeMap<GroupId, i32>>(&as_groups).unwrap(), groups);
+        assert!("shop".parse::<GroupId>().is_err() && "a/b/c".parse::<GroupId>().is_err() && "a/".parse::<GroupId>().is_err());
+    }
 
     #[test]
     fn a_target_is_read_as_people_write_it() {

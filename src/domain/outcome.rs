@@ -6,13 +6,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::ProposalId;
-use super::proposal::Change;
+use super::proposal::{Change, Origin};
 
 /// What came of one released change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Which proposal.
     pub proposal: ProposalId,
+    /// Who wanted it.
+    pub origin: Origin,
     /// What was carried out.
     pub change: Change,
     /// How it ended.

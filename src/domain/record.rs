@@ -10,7 +10,7 @@ use super::limits::Modes;
 use super::memory::AskReason;
 use super::names::{Digest, GroupId, ProposalId, TargetKey, TickId};
 use super::outcome::Outcome;
-use super::plan::{SizingBasis, SizingReason};
+use super::plan::SizingBasis;
 use super::proposal::{Change, Finding, Origin, Proposal};
 use super::review::Review;
 use super::signal::SampleFault;
@@ -355,6 +355,8 @@ pub struct TickRecord {
     pub actions: Vec<Action>,
     /// The end; absent while it runs or after a crash.
     pub closed: Option<Closed>,
+    /// Sequence number of the end.
+    pub closed_seq: Option<u64>,
 }
 
 /// An intent and what came of it.
@@ -369,6 +371,21 @@ pub struct Action {
 }
 
 impl TickRecord {
+    /// Folds entries, given in order, into one record for each group and tick, oldest first.
+    #[must_use]
+    pub fn fold_all(entries: Vec<Entry>) -> Vec<Self> {
+        let mut order = Vec::new();
+        let mut by_tick: BTreeMap<(GroupId, TickId), Vec<Entry>> = BTreeMap::new();
+        for entry in entries {
+            let key = (entry.group.clone(), entry.tick);
+            if !by_tick.contains_key(&key) {
+                order.push(key.clone());
+            }
+            by_tick.entry(key).or_default().push(entry);
+        }
+        order.iter().filter_map(|key| Self::fold(by_tick.get(key)?)).collect()
+    }
+
     /// Folds entries of one group and tick, given in order. `None` for no entries.
     #[must_use]
     pub fn fold(entries: &[Entry]) -> Option<Self> {
@@ -382,6 +399,7 @@ impl TickRecord {
             opened: None,
             actions: Vec::new(),
             closed: None,
+            closed_seq: None,
         };
         for entry in entries {
             record.entries.push(entry.seq);
@@ -396,7 +414,10 @@ impl TickRecord {
                         action.outcome = Some((entry.seq, outcome.clone()));
                     }
                 }
-                EntryBody::Closed(closed) => record.closed = Some((**closed).clone()),
+                EntryBody::Closed(closed) => {
+                    record.closed = Some((**closed).clone());
+                    record.closed_seq = Some(entry.seq);
+                }
             }
         }
         Some(record)
@@ -418,6 +439,4 @@ pub struct PastDecision {
     pub replicas: Option<(u32, u32)>,
     /// How it ended (`Applied`, `Conflicted`, …).
     pub result: String,
-    /// Why the planner asked, where the planner did.
-    pub reason: Option<SizingReason>,
 }

@@ -185,6 +185,14 @@ pub fn parse_count(text: &str) -> Result<u64, UnitError> {
     non_negative(text, 1_000_000_000)
 }
 
+/// Parses a plain decimal (a ratio, a rate, a percentage) in the grammar of quantities, in thousandths; what is finer is rounded up.
+///
+/// # Errors
+/// [`UnitError`] when the text is no quantity, is negative or too large.
+pub fn parse_thousandths(text: &str) -> Result<u64, UnitError> {
+    non_negative(text, 1_000_000)
+}
+
 impl MicroUsd {
     /// From dollars as a float, for prices that arrive as JSON numbers. Not finite becomes `None`.
     #[must_use]

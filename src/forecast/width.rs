@@ -10,6 +10,10 @@ pub(super) const ERROR_MINUTES: [u16; 4] = [5, 15, 30, 60];
 pub(super) const ERRORS_KEPT: usize = 288;
 /// Errors after which an older one weighs half: six hours at one in five minutes. Width follows what was recent.
 const HALF_LIFE: f64 = 72.0;
+/// Errors that tell how things are at present: an hour of them.
+const PRESENT: usize = 12;
+/// How far the present may narrow or widen what the last day says.
+const PRESENT_FACTOR: (f64, f64) = (0.85, 2.0);
 /// Spread of log demand assumed where nothing is known yet: one in ten is off by more than a third.
 const UNKNOWN_SPREAD: f64 = 0.25;
 /// Errors that the assumed spread counts for.
@@ -23,7 +27,7 @@ pub(super) type Widths = [[f32; LEVELS.len()]; ERROR_MINUTES.len()];
 /// The offsets that `errors` (seen minus forecast, oldest first) ask for.
 ///
 /// This is split conformal prediction (Lei et al. 2018) with weights that fade: the weighted empirical quantile at level `q` of n errors is
-/// taken at `q` moved outwards by about 1/(n+1), and blended with a prior spread of weight [`PRIOR_WEIGHT`].
+/// taken at `q` moved outwards by about 1/(n+1), and blended with a prior spread of weight [`PRIOR_WEIGHT`]; then scaled by how the present hour compares.
 pub(super) fn offsets<'a>(errors: impl Iterator<Item = &'a f32>, scratch: &mut Vec<(f32, f64)>) -> [f32; LEVELS.len()] {
     scratch.clear();
     scratch.extend(errors.filter(|e| e.is_finite()).map(|e| (*e, 0.0)));
@@ -34,12 +38,14 @@ pub(super) fn offsets<'a>(errors: impl Iterator<Item = &'a f32>, scratch: &mut V
         *w = weight;
         weight *= fade;
     }
+    let present = present_factor(scratch);
     scratch.sort_by(|a, b| a.0.total_cmp(&b.0));
     let total: f64 = scratch.iter().map(|(_, w)| w).sum();
     let trust = count as f64 / (count as f64 + PRIOR_WEIGHT);
     let mut row = [0.0f32; LEVELS.len()];
     for ((out, level), normal) in row.iter_mut().zip(LEVELS).zip(NORMAL) {
-        let outward = if level == 0.5 { 0.0 } else { (level - 0.5).signum() / (total + 1.0) };
+        // The median stays where it is.
+        let outward = if (level - 0.5).abs() < 1e-9 { 0.0 } else { (level - 0.5).signum() / (total + 1.0) };
         let wanted = (level + outward * 0.5).clamp(0.0, 1.0) * total;
         let mut below = 0.0;
         let seen = scratch.iter().find(|(_, w)| {
@@ -47,11 +53,24 @@ pub(super) fn offsets<'a>(errors: impl Iterator<Item = &'a f32>, scratch: &mut V
             below >= wanted
         });
         let seen = seen.or(scratch.last()).map_or(0.0, |(e, _)| f64::from(*e));
-        *out = (trust * seen + (1.0 - trust) * normal * UNKNOWN_SPREAD) as f32;
+        *out = (trust * seen * present + (1.0 - trust) * normal * UNKNOWN_SPREAD) as f32;
     }
     // The prior can cross the sample near the median.
     row.sort_by(f32::total_cmp);
     row
+}
+
+/// How much wider the present hour is than the past: the root of the ratio of mean absolute errors, so that one odd hour counts half.
+fn present_factor(weighted: &[(f32, f64)]) -> f64 {
+    if weighted.len() < 2 * PRESENT {
+        return 1.0;
+    }
+    let size = |errors: &[(f32, f64)]| {
+        let (sum, weight) = errors.iter().fold((0.0, 0.0), |(sum, weight), (e, w)| (sum + w * f64::from(e.abs()), weight + w));
+        sum / weight
+    };
+    let ratio = size(&weighted[weighted.len() - PRESENT..]) / size(weighted);
+    if ratio.is_finite() { ratio.sqrt().clamp(PRESENT_FACTOR.0, PRESENT_FACTOR.1) } else { 1.0 }
 }
 
 /// Offsets at every kept horizon.

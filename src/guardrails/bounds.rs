@@ -98,9 +98,13 @@ mod tests {
         let mut setup = calm();
         setup.limits().bounds = Bounds::new(2, 8).unwrap();
         setup.limits().max_step_down = 1;
-        check(&setup, replicas(8), "Refuse\n\
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
             Bounds Refuse: 9 replicas are outside the bounds of 2 to 8\n\
-            Step Clamp: 1 of 2 replicas may be removed: one step is at most 1");
+            Step Clamp: 1 of 2 replicas may be removed: one step is at most 1",
+        );
     }
 
     #[test]
@@ -109,12 +113,20 @@ mod tests {
             let until = now() + SignedDuration::from_hours(hours);
             Change::Headroom(HeadroomChange { target: web(), quantile_percent, extra_lead_minutes, until })
         };
-        check(&calm(), headroom(95, 10, 2), "Admit headroom of shop/deployments.apps/web: \
-            size for p95 with 10 more minutes of lead until 2026-03-01T12:00:00Z");
-        check(&calm(), headroom(100, 90, 48), "Clamp headroom of shop/deployments.apps/web: \
+        check(
+            &calm(),
+            headroom(95, 10, 2),
+            "Admit headroom of shop/deployments.apps/web: \
+            size for p95 with 10 more minutes of lead until 2026-03-01T12:00:00Z",
+        );
+        check(
+            &calm(),
+            headroom(100, 90, 48),
+            "Clamp headroom of shop/deployments.apps/web: \
             size for p99 with 60 more minutes of lead until 2026-03-02T10:00:00Z\n\
             Bounds Clamp: headroom is p99 with 60 minutes of lead until 2026-03-02T10:00:00Z: \
-            allowed are p50 to p99, 60 minutes and a day");
+            allowed are p50 to p99, 60 minutes and a day",
+        );
         check(&calm(), headroom(95, 10, 0), "Refuse\nBounds Refuse: headroom until 2026-03-01T10:00:00Z has ended before it begins");
     }
 }

@@ -9,8 +9,10 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     let limits = &case.world.snapshot.limits;
     let share = case.world.enrolled_replicas.saturating_mul(u64::from(limits.change_percent)) / 100;
     let whole = share.max(u64::from(limits.change_floor));
-    let (budget, whose) = match case.proposal.origin {
-        Origin::Planner => (whole.saturating_mul(u64::from(100u32.saturating_sub(limits.dialogue_share_percent))) / 100, "the planner's part of "),
+    let (budget, part) = match case.proposal.origin {
+        Origin::Planner => {
+            (whole.saturating_mul(u64::from(100u32.saturating_sub(limits.dialogue_share_percent))) / 100, "the planner's part of ")
+        }
         Origin::Model | Origin::Person => (whole, ""),
     };
     let spent = case.projection.changed();
@@ -19,7 +21,7 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     if left >= asked {
         return Answer::pass();
     }
-    let why = format!("{spent} replicas changed within {}, {whose}the change budget is {budget}", limits.change_window);
+    let why = format!("{spent} replicas changed within {}, {part}the change budget is {budget}", limits.change_window);
     Answer::at_most(change, left, &why).comparing("replicas changed", spent.saturating_add(u64::from(asked)) as f64, budget as f64)
 }
 
@@ -42,15 +44,28 @@ mod tests {
     fn the_planner_leaves_the_dialogues_share() {
         let mut setup = with(10);
         check(&setup, replicas(18), "Admit 10 -> 18");
-        check(&setup, replicas(20), "Clamp 10 -> 18\n\
-            ChangeBudget Clamp: 8 of 10 replicas may be added: 0 replicas changed within 5m, the planner's part of the change budget is 8");
+        check(
+            &setup,
+            replicas(20),
+            "Clamp 10 -> 18\n\
+            ChangeBudget Clamp: 8 of 10 replicas may be added: 0 replicas changed within 5m, the planner's part of the change budget is 8",
+        );
         check_from(&setup, Origin::Person, replicas(20), "Admit 10 -> 20");
         setup.commitments.window.push_back((minutes_ago(4), 8));
         setup.commitments.window.push_back((minutes_ago(6), 90));
-        check(&setup, replicas(12), "Refuse\n\
-            ChangeBudget Refuse: none of 2 replicas may be added: 8 replicas changed within 5m, the planner's part of the change budget is 8");
-        check_from(&setup, Origin::Person, replicas(14), "Clamp 10 -> 12\n\
-            ChangeBudget Clamp: 2 of 4 replicas may be added: 8 replicas changed within 5m, the change budget is 10");
+        check(
+            &setup,
+            replicas(12),
+            "Refuse\n\
+            ChangeBudget Refuse: none of 2 replicas may be added: 8 replicas changed within 5m, the planner's part of the change budget is 8",
+        );
+        check_from(
+            &setup,
+            Origin::Person,
+            replicas(14),
+            "Clamp 10 -> 12\n\
+            ChangeBudget Clamp: 2 of 4 replicas may be added: 8 replicas changed within 5m, the change budget is 10",
+        );
     }
 
     #[test]

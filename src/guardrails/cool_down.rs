@@ -109,8 +109,12 @@ mod tests {
         setup.mark(6, 6, 10);
         check(&setup, replicas(8), "Admit 10 -> 8");
         setup.mark(3, 0, 0);
-        check(&setup, resources("900m", "512Mi", "1Gi"), "Refuse\n\
-            CoolDown Refuse: resources were changed 3m ago: nothing is taken away within 5m");
+        check(
+            &setup,
+            resources("900m", "512Mi", "1Gi"),
+            "Refuse\n\
+            CoolDown Refuse: resources were changed 3m ago: nothing is taken away within 5m",
+        );
     }
 
     #[test]

@@ -53,11 +53,10 @@ fn resources(case: &Case<'_>, change: &ResourcesChange) -> Answer {
     let budgets = pod_budgets(case, &change.target.namespace);
     let Some(more) = case.proposal.cost_change_per_hour else { return unpriced(&budgets) };
     match budgets.into_iter().find(|budget| more.0 > 0 && budget.spent + more > budget.limit) {
-        Some(budget) => Answer::refuse(format!(
-            "{} is {} an hour, {} are spent, and this adds {more}",
-            budget.name, budget.limit, budget.spent
-        ))
-        .comparing("dollars an hour", (budget.spent + more).dollars(), budget.limit.dollars()),
+        Some(budget) => {
+            Answer::refuse(format!("{} is {} an hour, {} are spent, and this adds {more}", budget.name, budget.limit, budget.spent))
+                .comparing("dollars an hour", (budget.spent + more).dollars(), budget.limit.dollars())
+        }
         None => Answer::pass(),
     }
 }
@@ -116,17 +115,29 @@ mod tests {
         let mut setup = calm();
         setup.group().cost_budget_per_hour = Some(MicroUsd(720_000));
         check(&setup, replicas(14), "Admit 10 -> 14");
-        check(&setup, replicas(18), "Clamp 10 -> 14\n\
+        check(
+            &setup,
+            replicas(18),
+            "Clamp 10 -> 14\n\
             CostBudget Clamp: 4 of 8 replicas may be added: the cost budget of group shop/shop is $0.7200 an hour, \
-            $0.5000 are spent, and a replica costs $0.0500");
+            $0.5000 are spent, and a replica costs $0.0500",
+        );
         setup.guardrail().cost_budget_per_hour = Some(MicroUsd(620_000));
-        check(&setup, replicas(18), "Clamp 10 -> 12\n\
+        check(
+            &setup,
+            replicas(18),
+            "Clamp 10 -> 12\n\
             CostBudget Clamp: 2 of 8 replicas may be added: the cost budget of namespace shop is $0.6200 an hour, \
-            $0.5000 are spent, and a replica costs $0.0500");
+            $0.5000 are spent, and a replica costs $0.0500",
+        );
         setup.guardrail().cost_budget_per_month = Some(MicroUsd(730 * 400_000));
-        check(&setup, replicas(18), "Refuse\n\
+        check(
+            &setup,
+            replicas(18),
+            "Refuse\n\
             CostBudget Refuse: none of 8 replicas may be added: the cost budget a month, spread over its hours, of namespace shop is \
-            $0.4000 an hour, $0.5000 are spent, and a replica costs $0.0500");
+            $0.4000 an hour, $0.5000 are spent, and a replica costs $0.0500",
+        );
         check(&setup, replicas(8), "Admit 10 -> 8");
     }
 
@@ -136,14 +147,19 @@ mod tests {
         setup.snapshot.facts.nodes = vec![node("n1", 2)];
         setup.snapshot.facts.nodes[0].pool = Some("general".into());
         setup.snapshot.facts.node_pools = vec![pool(100)];
-        setup.snapshot.facts.fleets.insert("main".into(), crate::domain::limits::Fleet {
-            cost_budget_per_hour: Some(MicroUsd(300_000)),
-            ..fleet()
-        });
+        setup
+            .snapshot
+            .facts
+            .fleets
+            .insert("main".into(), crate::domain::limits::Fleet { cost_budget_per_hour: Some(MicroUsd(300_000)), ..fleet() });
         check(&setup, replicas(14), "Admit 10 -> 14");
-        check(&setup, replicas(18), "Clamp 10 -> 14\n\
+        check(
+            &setup,
+            replicas(18),
+            "Clamp 10 -> 14\n\
             CostBudget Clamp: 4 of 8 replicas may be added: the cost budget of nodefleet/main is $0.3000 an hour, \
-            $0.2000 are spent, and a replica costs $0.0500");
+            $0.2000 are spent, and a replica costs $0.0500",
+        );
     }
 
     #[test]
@@ -151,7 +167,11 @@ mod tests {
         let mut setup = calm();
         setup.group().cost_budget_per_hour = Some(MicroUsd(1));
         setup.target_plan().cost_per_hour = None;
-        check(&setup, replicas(12), "Admit 10 -> 12\n\
-            CostBudget Admit: the cost budget of group shop/shop was not checked: no price is known for these pods");
+        check(
+            &setup,
+            replicas(12),
+            "Admit 10 -> 12\n\
+            CostBudget Admit: the cost budget of group shop/shop was not checked: no price is known for these pods",
+        );
     }
 }

@@ -91,7 +91,11 @@ fn demand_needs(case: &Case<'_>, change: &ReplicasChange, demand: &Signal) -> Op
     let (_, demand) = demand.latest()?;
     let served = capacity * f64::from(change.to);
     (demand > served).then(|| {
-        Answer::refuse(format!("demand is {demand:.1}/s and {} replicas serve {served:.1}/s", change.to)).comparing("demand 1/s", demand, served)
+        Answer::refuse(format!("demand is {demand:.1}/s and {} replicas serve {served:.1}/s", change.to)).comparing(
+            "demand 1/s",
+            demand,
+            served,
+        )
     })
 }
 
@@ -183,16 +187,24 @@ mod tests {
     fn fault_c09_demand_that_vanishes_while_cpu_stays_is_a_lie() {
         let mut setup = calm();
         setup.set_signal(SignalName::Demand, |minute| if minute < 5 { 2.0 } else { 400.0 });
-        check(&setup, replicas(8), "Refuse\n\
-            CrossCheck Refuse: demand stands at 0 % of the hour before and cpu at 100 %: one of them is wrong");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            CrossCheck Refuse: demand stands at 0 % of the hour before and cpu at 100 %: one of them is wrong",
+        );
     }
 
     #[test]
     fn fault_c09_cpu_that_vanishes_under_load_is_a_lie() {
         let mut setup = calm();
         setup.set_signal(SignalName::Cpu, |minute| if minute < 5 { 0.0 } else { 4.0 });
-        check(&setup, replicas(8), "Refuse\n\
-            CrossCheck Refuse: demand stands at 100 % of the hour before and cpu at 0 %: one of them is wrong");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            CrossCheck Refuse: demand stands at 100 % of the hour before and cpu at 0 %: one of them is wrong",
+        );
     }
 
     #[test]
@@ -210,8 +222,12 @@ mod tests {
         check(&calm(), replicas(6), "Refuse\nCrossCheck Refuse: demand is 400.0/s and 6 replicas serve 360.0/s");
         let mut setup = calm();
         setup.set_signal(SignalName::Cpu, |_| 8.0);
-        check(&setup, replicas(8), "Refuse\n\
-            CrossCheck Refuse: pods use 8.00 cores: 8 replicas of 1 would run above 90 % of their requests");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            CrossCheck Refuse: pods use 8.00 cores: 8 replicas of 1 would run above 90 % of their requests",
+        );
     }
 
     #[test]
@@ -230,8 +246,12 @@ mod tests {
         setup.drop_signal(&SignalName::Demand);
         check(&setup, replicas(8), "Admit 10 -> 8");
         setup.set_signal(SignalName::Memory, |_| 1000.0 * 1_048_576.0);
-        check(&setup, replicas(8), "Refuse\n\
-            CrossCheck Refuse: the largest pod uses 1000 Mi of its limit of 1Gi: fewer pods would each need more");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            CrossCheck Refuse: the largest pod uses 1000 Mi of its limit of 1Gi: fewer pods would each need more",
+        );
     }
 
     #[test]

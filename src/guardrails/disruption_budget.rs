@@ -58,7 +58,11 @@ mod tests {
 
     #[test]
     fn a_budget_that_never_allows_an_eviction_does_not_block_for_ever() {
-        check(&with(None, 0, 10, 10), replicas(8), "Admit 10 -> 8\n\
-            DisruptionBudget Admit: disruption budget web allows no eviction, all its 10 pods are healthy, and a scale-down is no eviction");
+        check(
+            &with(None, 0, 10, 10),
+            replicas(8),
+            "Admit 10 -> 8\n\
+            DisruptionBudget Admit: disruption budget web allows no eviction, all its 10 pods are healthy, and a scale-down is no eviction",
+        );
     }
 }

@@ -61,7 +61,6 @@ mod tests {
             origin: Origin::Planner,
             replicas: None,
             result: "Applied".into(),
-            reason: None,
         });
         setup.set_signal(SignalName::Queue, |minute| if minute < 30 { f32::NAN } else { 1.0 });
         let proposal = proposal(1, Origin::Model, replicas(8));

@@ -46,14 +46,22 @@ mod tests {
     #[test]
     fn fault_g08_what_fits_on_the_nodes_there_are_is_taken() {
         check(&with_cores(6), replicas(16), "Admit 10 -> 16");
-        check(&with_cores(4), replicas(16), "Clamp 10 -> 14\n\
+        check(
+            &with_cores(4),
+            replicas(16),
+            "Clamp 10 -> 14\n\
             Fit Clamp: 4 of 6 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-            the freest nodes have cpu 4 and memory 256Gi, and no pool may buy more");
+            the freest nodes have cpu 4 and memory 256Gi, and no pool may buy more",
+        );
         let mut packed = with_cores(0);
         packed.plan.nodes.unschedulable.push(Unschedulable { target: web(), replicas: 6, reason: "no zone has m6i".into() });
-        check(&packed, replicas(16), "Refuse\n\
+        check(
+            &packed,
+            replicas(16),
+            "Refuse\n\
             Fit Refuse: none of 6 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-            the freest nodes have cpu 0 and memory 256Gi, and no pool may buy more (no zone has m6i)");
+            the freest nodes have cpu 0 and memory 256Gi, and no pool may buy more (no zone has m6i)",
+        );
     }
 
     #[test]
@@ -63,13 +71,21 @@ mod tests {
         check(&setup, replicas(16), "Admit 10 -> 16");
         setup.snapshot.facts.node_pools = vec![pool(4)];
         setup.snapshot.facts.node_pools[0].limits.as_mut().unwrap().cpu.0 = 4_500;
-        check(&setup, replicas(20), "Clamp 10 -> 16\n\
+        check(
+            &setup,
+            replicas(20),
+            "Clamp 10 -> 16\n\
             Fit Clamp: 6 of 10 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-            the freest nodes have cpu 2 and memory 256Gi, and no pool may buy more");
+            the freest nodes have cpu 2 and memory 256Gi, and no pool may buy more",
+        );
         setup.snapshot.facts.node_pools[0].taints = vec![Taint { key: "gpu".into(), value: "".into(), effect: "NoSchedule".into() }];
-        check(&setup, replicas(20), "Clamp 10 -> 12\n\
+        check(
+            &setup,
+            replicas(20),
+            "Clamp 10 -> 12\n\
             Fit Clamp: 2 of 10 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-            the freest nodes have cpu 2 and memory 256Gi, and no pool may buy more");
+            the freest nodes have cpu 2 and memory 256Gi, and no pool may buy more",
+        );
     }
 
     #[test]
@@ -86,7 +102,7 @@ mod tests {
         assert_eq!(
             said(&reviews[1]),
             "Clamp 10 -> 11\nFit Clamp: 1 of 5 replicas may be added: a pod asks for cpu 1 and memory 512Mi, \
-             the freest nodes have cpu 1 and memory 259584Mi, and no pool may buy more"
+             the freest nodes have cpu 1 and memory 258560Mi, and no pool may buy more"
         );
     }
 

@@ -8,12 +8,8 @@ use crate::domain::proposal::{Change, NodePoolChange, NodePoolDraft};
 use crate::domain::workload::ResourceList;
 
 /// Labels that the draft's own lists speak for: a further requirement on one of them would say it twice.
-const SPOKEN_FOR: [&str; 4] = [
-    "topology.kubernetes.io/zone",
-    "karpenter.sh/capacity-type",
-    "node.kubernetes.io/instance-type",
-    "karpenter.sh/nodepool",
-];
+const SPOKEN_FOR: [&str; 4] =
+    ["topology.kubernetes.io/zone", "karpenter.sh/capacity-type", "node.kubernetes.io/instance-type", "karpenter.sh/nodepool"];
 
 pub(super) fn ask(case: &Case<'_>) -> Answer {
     let Change::NodePool(change) = case.change else { return Answer::pass() };
@@ -56,8 +52,11 @@ fn types(case: &Case<'_>, fleet: &Fleet, draft: &NodePoolDraft) -> Option<Answer
     let count = draft.instance_types.iter().collect::<std::collections::BTreeSet<_>>().len();
     if (count as u64) < u64::from(fleet.least_types_per_pool.max(1)) {
         return Some(
-            Answer::refuse(format!("{count} instance types are named, at least {} guard against stock-outs", fleet.least_types_per_pool.max(1)))
-                .comparing("instance types", count as f64, f64::from(fleet.least_types_per_pool)),
+            Answer::refuse(format!(
+                "{count} instance types are named, at least {} guard against stock-outs",
+                fleet.least_types_per_pool.max(1)
+            ))
+            .comparing("instance types", count as f64, f64::from(fleet.least_types_per_pool)),
         );
     }
     draft.instance_types.iter().find_map(|name| {
@@ -150,7 +149,12 @@ mod tests {
                 zones: vec!["a".into()],
                 requirements: Vec::new(),
                 taints: Vec::new(),
-                limits: ResourceList { cpu: Millicores(80_000), memory: Default::default(), pods: 0, extended: BTreeMap::new() },
+                limits: ResourceList {
+                    cpu: Millicores(80_000),
+                    memory: crate::domain::units::Bytes::default(),
+                    pods: 0,
+                    extended: BTreeMap::new(),
+                },
                 weight: 50,
                 expire_after: GoDuration::from_mins(10_000),
                 disruption_percent: 10,
@@ -172,14 +176,19 @@ mod tests {
         let mut setup = with_fleet();
         check(&setup, change(|_| {}), "Admit create node pool general with 2 instance types");
         setup.snapshot.facts.fleets.get_mut("main").unwrap().highest_mode = Mode::Recommend;
-        check(&setup, change(|_| {}), "Queue create node pool general with 2 instance types\n\
-            Mode Queue: the mode of node pools is Recommend: a person decides");
+        check(
+            &setup,
+            change(|_| {}),
+            "Queue create node pool general with 2 instance types\n\
+            Mode Queue: the mode of node pools is Recommend: a person decides",
+        );
     }
 
     #[test]
     fn no_draft_exceeds_what_its_fleet_lists() {
         let setup = with_fleet();
-        let refused = |edit: fn(&mut NodePoolChange), sentence: &str| check(&setup, change(edit), &format!("Refuse\nFleet Refuse: {sentence}"));
+        let refused =
+            |edit: fn(&mut NodePoolChange), sentence: &str| check(&setup, change(edit), &format!("Refuse\nFleet Refuse: {sentence}"));
         refused(|c| c.draft.name = "mine".into(), "node pool mine is not one that nodefleet/main lets IPA shape");
         refused(|c| c.provider = Provider::ClusterAPI, "nodefleet/main is provisioned by Karpenter, not by ClusterAPI");
         refused(|c| c.exists = true, "the world has moved: node pool general was there when this was made and is not now");
@@ -202,7 +211,8 @@ mod tests {
         refused(
             |c| {
                 let values = vec!["z".into()];
-                c.draft.requirements = vec![Requirement { key: "topology.kubernetes.io/zone".into(), operator: RequirementOperator::In, values }];
+                c.draft.requirements =
+                    vec![Requirement { key: "topology.kubernetes.io/zone".into(), operator: RequirementOperator::In, values }];
             },
             "a requirement on topology.kubernetes.io/zone is made by the pool's own lists",
         );
@@ -217,7 +227,14 @@ mod tests {
         check(&setup, change(|_| {}), "Refuse\nFleet Refuse: pools of nodefleet/main would have cpu of up to 110, at most 100 is allowed");
         setup.snapshot.facts.node_pools = vec![pool(30)];
         let taint = Taint { key: "team".into(), value: "a".into(), effect: "NoSchedule".into() };
-        check(&setup, change(|c| { c.exists = true; c.draft.taints = vec![taint.clone()]; }), "Refuse\n\
-            Fleet Refuse: the taints of node pool general are fixed: pods rely on them");
+        check(
+            &setup,
+            change(|c| {
+                c.exists = true;
+                c.draft.taints = vec![taint.clone()];
+            }),
+            "Refuse\n\
+            Fleet Refuse: the taints of node pool general are fixed: pods rely on them",
+        );
     }
 }

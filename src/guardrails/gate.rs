@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::memory::{ChangeMark, Commitment, GateMemory, RegretAccount};
 use crate::domain::outcome::{Outcome, OutcomeResult};
-use crate::domain::proposal::{Change, Origin};
+use crate::domain::proposal::Change;
 use crate::domain::snapshot::Snapshot;
 
 /// No write takes longer to be seen: what is still unseen then was lost.
@@ -38,7 +38,7 @@ pub fn settle(snapshot: &Snapshot, mut gate: GateMemory) -> GateMemory {
 /// Takes in what came of a released change: a change that is in the cluster is remembered, one that certainly is not frees what it was charged.
 /// What is not known stays charged until a snapshot shows it, or it has grown old.
 #[must_use]
-pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -> GateMemory {
+pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome) -> GateMemory {
     match &outcome.result {
         OutcomeResult::Applied { .. } | OutcomeResult::Confirmed => {
             let mark = match &outcome.change {
@@ -48,7 +48,7 @@ pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -
             };
             if let (Some((from, to)), Some(target)) = (mark, outcome.change.target()) {
                 let marks = gate.changes.entry(target.clone()).or_default();
-                marks.push_back(ChangeMark { at: outcome.at, origin, from, to });
+                marks.push_back(ChangeMark { at: outcome.at, origin: outcome.origin, from, to });
                 while marks.len() > MOST_MARKS {
                     marks.pop_front();
                 }
@@ -136,5 +136,127 @@ fn follow_the_usual(gate: &mut GateMemory, snapshot: &Snapshot) {
         let now = f64::from(workload.replicas.desired);
         let usual = gate.usual.entry(target.clone()).or_insert(now);
         *usual += weight * (now - *usual);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::names::{GroupId, ProposalId};
+    use crate::domain::units::MicroUsd;
+    use crate::guardrails::testing::{Setup, calm, minutes_ago, now, replicas, resources, web};
+
+    fn released(minutes: i64, change: Change) -> Commitment {
+        Commitment {
+            proposal: ProposalId(format!("t6-{minutes}")),
+            group: GroupId::new("shop", "shop"),
+            origin: Origin::Model,
+            change,
+            at: minutes_ago(minutes),
+            cost_change_per_hour: MicroUsd(100),
+            regret: MicroUsd(100),
+        }
+    }
+
+    fn settled(setup: &Setup, gate: GateMemory) -> GateMemory {
+        settle(&setup.snapshot, gate)
+    }
+
+    #[test]
+    fn a_commitment_stays_until_it_is_seen_overtaken_or_lost() {
+        let mut gate = GateMemory::default();
+        gate.commitments.open = vec![released(1, replicas(12)), released(2, resources("2", "1Gi", "1Gi"))];
+        let mut setup = calm();
+        assert_eq!(settled(&setup, gate.clone()).commitments.open, gate.commitments.open, "nothing is seen yet");
+
+        setup.workload().replicas.desired = 12;
+        let seen = settled(&setup, gate.clone());
+        assert_eq!(seen.commitments.open, gate.commitments.open[1..]);
+        assert_eq!(seen.regret[&GroupId::new("shop", "shop")].spent, MicroUsd(100), "what was done is paid for");
+
+        setup.workload().replicas.desired = 11;
+        assert_eq!(settled(&setup, gate.clone()).commitments.open.len(), 1, "somebody else scaled since");
+        setup.workload().uid = "another".into();
+        assert!(settled(&setup, gate.clone()).commitments.open.is_empty());
+
+        let old = GateMemory {
+            commitments: crate::domain::memory::Commitments { open: vec![released(11, replicas(12))], ..Default::default() },
+            ..GateMemory::default()
+        };
+        assert!(settled(&calm(), old).commitments.open.is_empty());
+    }
+
+    #[test]
+    fn an_outcome_is_remembered_refunded_or_left_open() {
+        let charged = || {
+            let mut gate = GateMemory::default();
+            gate.commitments.open.push(released(1, replicas(12)));
+            gate.commitments.window = [(minutes_ago(1), 2)].into();
+            gate
+        };
+        let outcome = |result| Outcome { proposal: ProposalId("t6-1".into()), change: replicas(12), result, at: now() };
+        let after = |result| charge_outcome(charged(), &outcome(result), Origin::Planner);
+
+        let applied = after(OutcomeResult::Applied { resource_version: None });
+        let mark = ChangeMark { at: now(), origin: Origin::Planner, from: 10, to: 12 };
+        assert_eq!(applied.changes[&web()], [mark]);
+        assert_eq!(applied.commitments, charged().commitments, "open until it is seen");
+
+        assert_eq!(after(OutcomeResult::Unknown { detail: "timeout".into() }), charged());
+        assert_eq!(after(OutcomeResult::Gone), GateMemory::default(), "the budget is given back");
+        assert_eq!(after(OutcomeResult::WorldChanged { detail: "x".into() }), GateMemory::default());
+    }
+
+    #[test]
+    fn no_more_than_32_marks_are_kept() {
+        let outcome = Outcome { proposal: ProposalId("x".into()), change: replicas(12), result: OutcomeResult::Confirmed, at: now() };
+        let gate = (0..40).fold(GateMemory::default(), |gate, _| charge_outcome(gate, &outcome, Origin::Planner));
+        assert_eq!(gate.changes[&web()].len(), 32);
+    }
+
+    #[test]
+    fn windows_and_marks_end_and_those_from_the_future_begin_now() {
+        let mut setup = calm();
+        setup.mark(31, 10, 12);
+        setup.mark(29, 10, 12);
+        setup.mark(-60, 10, 12);
+        let mut gate = setup.snapshot.memory.gate.clone();
+        gate.commitments.window = [(minutes_ago(6), 1), (minutes_ago(4), 2), (minutes_ago(-60), 3)].into();
+        let gate = settled(&setup, gate);
+        assert_eq!(gate.commitments.window, [(minutes_ago(4), 2), (now(), 3)]);
+        assert_eq!(gate.changes[&web()].iter().map(|mark| mark.at).collect::<Vec<_>>(), [minutes_ago(29), now()]);
+    }
+
+    #[test]
+    fn the_usual_is_a_slow_mean_that_no_clock_jump_moves() {
+        let mut setup = calm();
+        let mut gate = settled(&setup, GateMemory::default());
+        assert_eq!(gate.usual[&web()], 10.0, "the first sight is the usual");
+        assert_eq!(gate.started, Some(now()));
+        setup.workload().replicas.desired = 20;
+        setup.snapshot.at = now() + SignedDuration::from_mins(1);
+        gate = settled(&setup, gate);
+        assert!((gate.usual[&web()] - 10.007).abs() < 0.001, "{}", gate.usual[&web()]);
+        setup.snapshot.at = now() + SignedDuration::from_hours(1000);
+        let jumped = settled(&setup, gate.clone());
+        assert!(jumped.usual[&web()] < 10.1, "{}", jumped.usual[&web()]);
+        setup.snapshot.at = now() - SignedDuration::from_hours(1000);
+        assert_eq!(settled(&setup, gate.clone()).usual, gate.usual);
+        setup.snapshot.facts.workloads.clear();
+        assert!(settled(&setup, gate).usual.is_empty());
+    }
+
+    #[test]
+    fn the_days_regret_ends_at_midnight_and_never_twice() {
+        let group = GroupId::new("shop", "shop");
+        let mut setup = calm();
+        let mut gate = GateMemory::default();
+        gate.regret.insert(group.clone(), RegretAccount { day: midnight(now()), spent: MicroUsd(70) });
+        setup.snapshot.at = "2026-03-01T23:59:59Z".parse().unwrap();
+        assert_eq!(settled(&setup, gate.clone()).regret[&group].spent, MicroUsd(70));
+        setup.snapshot.at = "2026-02-27T12:00:00Z".parse().unwrap();
+        assert_eq!(settled(&setup, gate.clone()).regret[&group].spent, MicroUsd(70), "a clock that went back");
+        setup.snapshot.at = "2026-03-02T00:00:00Z".parse().unwrap();
+        assert!(settled(&setup, gate).regret.is_empty());
     }
 }

@@ -45,22 +45,18 @@ fn another(case: &Case<'_>, meant: &str) -> Option<Answer> {
 fn wrong_replicas(case: &Case<'_>, change: &ReplicasChange) -> Option<Answer> {
     let live = case.subject.workload?.replicas.desired;
     if change.to > MOST_REPLICAS {
-        return Some(
-            Answer::refuse(format!("{} replicas are more than any object can ask for ({MOST_REPLICAS})", change.to)).comparing(
-                "replicas asked",
-                f64::from(change.to),
-                f64::from(MOST_REPLICAS),
-            ),
-        );
+        return Some(Answer::refuse(format!("{} replicas are more than any object can ask for ({MOST_REPLICAS})", change.to)).comparing(
+            "replicas asked",
+            f64::from(change.to),
+            f64::from(MOST_REPLICAS),
+        ));
     }
     if change.from != live {
-        return Some(
-            Answer::refuse(format!("the world has moved: {} replicas when this was made, {live} now", change.from)).comparing(
-                "replicas when made",
-                f64::from(change.from),
-                f64::from(live),
-            ),
-        );
+        return Some(Answer::refuse(format!("the world has moved: {} replicas when this was made, {live} now", change.from)).comparing(
+            "replicas when made",
+            f64::from(change.from),
+            f64::from(live),
+        ));
     }
     if change.to == change.from {
         return Some(Answer::refuse(format!("{live} replicas are asked for and {live} are there: this changes nothing")));
@@ -80,7 +76,10 @@ fn wrong_resources(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> 
         return Some(Answer::refuse(format!("container {} is not the one that may change, {} is", change.container, container.name)));
     }
     if container.resources != change.from {
-        return Some(Answer::refuse(format!("the world has moved: container {} has other resources than when this was made", container.name)));
+        return Some(Answer::refuse(format!(
+            "the world has moved: container {} has other resources than when this was made",
+            container.name
+        )));
     }
     if change.to == change.from {
         return Some(Answer::refuse(format!("container {} has these resources already: this changes nothing", container.name)));
@@ -103,6 +102,7 @@ mod tests {
 
     use crate::domain::names::{GroupId, TargetKey};
     use crate::domain::proposal::{Change, Origin};
+    use crate::domain::signal::SignalName;
     use crate::domain::workload::{Container, ContainerResources};
     use crate::guardrails::judge;
     use crate::guardrails::testing::{calm, check, proposal, replicas, replicas_of, resources, said, web};
@@ -110,21 +110,33 @@ mod tests {
     #[test]
     fn what_was_meant_and_is_there_passes() {
         check(&calm(), replicas(12), "Admit 10 -> 12");
-        check(&calm(), resources("1200m", "600Mi", "1Gi"), "Admit resources of shop/deployments.apps/web container app: \
-            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1200m, memory 600Mi, memory limit 1Gi");
+        check(
+            &calm(),
+            resources("1200m", "600Mi", "1Gi"),
+            "Admit resources of shop/deployments.apps/web container app: \
+            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1200m, memory 600Mi, memory limit 1Gi",
+        );
     }
 
     #[test]
     fn fault_g01_numbers_that_no_cluster_can_hold_are_refused() {
-        check(&calm(), replicas(0), "Refuse\n\
+        check(
+            &calm(),
+            replicas(0),
+            "Refuse\n\
             Identity Refuse: 0 replicas may only be asked for where the guardrail sets allowZero\n\
             Bounds Clamp: 8 of 10 replicas may be removed: 0 asked for, at least 2 kept\n\
             Step Clamp: 5 of 8 replicas may be removed: one step is at most 5\n\
-            CrossCheck Refuse: demand is 400.0/s and 5 replicas serve 300.0/s");
-        check(&calm(), replicas(2_147_483_648), "Refuse\n\
+            CrossCheck Refuse: demand is 400.0/s and 5 replicas serve 300.0/s",
+        );
+        check(
+            &calm(),
+            replicas(2_147_483_648),
+            "Refuse\n\
             Identity Refuse: 2147483648 replicas are more than any object can ask for (2147483647)\n\
             Bounds Clamp: 50 of 2147483638 replicas may be added: 2147483648 asked for, at most 60 allowed\n\
-            Step Clamp: 10 of 50 replicas may be added: one step is at most 10");
+            Step Clamp: 10 of 50 replicas may be added: one step is at most 10",
+        );
         check(&calm(), replicas(10), "Refuse\nIdentity Refuse: 10 replicas are asked for and 10 are there: this changes nothing");
         check(&calm(), replicas_of("web", 9, 12), "Refuse\nIdentity Refuse: the world has moved: 9 replicas when this was made, 10 now");
     }
@@ -136,9 +148,10 @@ mod tests {
         setup.limits().bounds.min = 0;
         setup.limits().max_step_down = 10;
         setup.group().targets[0].bounds.min = 0;
-        setup.snapshot.signals.clear();
-        check(&setup, replicas(0), "Refuse\nStaleMetrics Refuse: cpu is missing: nothing is taken away\n\
-            CrossCheck Refuse: cpu is not fresh: no replica is removed on demand alone");
+        check(&setup, replicas(0), "Refuse\nCrossCheck Refuse: demand is 400.0/s and 0 replicas serve 0.0/s");
+        setup.set_signal(SignalName::Demand, |_| 0.0);
+        setup.set_signal(SignalName::Cpu, |_| 0.0);
+        check(&setup, replicas(0), "Admit 10 -> 0");
     }
 
     #[test]
@@ -160,8 +173,12 @@ mod tests {
 
         let Change::Replicas(mut old) = replicas(12) else { unreachable!() };
         old.uid = Arc::from("uid-before");
-        check(&calm(), Change::Replicas(old), "Refuse\n\
-            Identity Refuse: shop/deployments.apps/web was recreated: UID uid-before was meant, uid-web is there");
+        check(
+            &calm(),
+            Change::Replicas(old),
+            "Refuse\n\
+            Identity Refuse: shop/deployments.apps/web was recreated: UID uid-before was meant, uid-web is there",
+        );
 
         let mut gone = calm();
         gone.snapshot.facts.workloads.remove(&web());
@@ -178,9 +195,17 @@ mod tests {
 
         let mut named = calm();
         named.group().targets[0].container = Some("sidecar".into());
-        check(&named, resources("1200m", "600Mi", "1Gi"), "Refuse\nIdentity Refuse: container app is not the one that may change, sidecar is");
+        check(
+            &named,
+            resources("1200m", "600Mi", "1Gi"),
+            "Refuse\nIdentity Refuse: container app is not the one that may change, sidecar is",
+        );
         named.workload().template.containers.push(Container { name: "third".into(), ..Container::default() });
-        check(&named, Change::Resources(change), "Admit resources of shop/deployments.apps/web container sidecar: \
-            none -> cpu 1200m, memory 600Mi, memory limit 1Gi");
+        check(
+            &named,
+            Change::Resources(change),
+            "Admit resources of shop/deployments.apps/web container sidecar: \
+            none -> cpu 1200m, memory 600Mi, memory limit 1Gi",
+        );
     }
 }

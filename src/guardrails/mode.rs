@@ -43,9 +43,18 @@ mod tests {
         setup.group().modes = Modes { scale_up: Mode::Auto, scale_down: Mode::Recommend, resources: Mode::Observe, nodes: Mode::Observe };
         check(&setup, replicas(12), "Admit 10 -> 12");
         check(&setup, replicas(8), "Queue 10 -> 8\nMode Queue: the mode of scale-downs is Recommend: a person decides");
-        check(&setup, resources("1200m", "600Mi", "1Gi"), "Refuse\n\
-            Mode Refuse: the mode of resource changes is Observe: this is recorded and not carried out");
-        check_from(&setup, Origin::Person, replicas(8), "Queue 10 -> 8\nMode Queue: the mode of scale-downs is Recommend: a person decides");
+        check(
+            &setup,
+            resources("1200m", "600Mi", "1Gi"),
+            "Refuse\n\
+            Mode Refuse: the mode of resource changes is Observe: this is recorded and not carried out",
+        );
+        check_from(
+            &setup,
+            Origin::Person,
+            replicas(8),
+            "Queue 10 -> 8\nMode Queue: the mode of scale-downs is Recommend: a person decides",
+        );
     }
 
     #[test]
@@ -61,7 +70,11 @@ mod tests {
     fn without_a_guardrail_nothing_above_observe_is_allowed() {
         let mut setup = calm();
         setup.guardrail().targets.remove(&web());
-        check(&setup, replicas(12), "Refuse\n\
-            Mode Refuse: no ScalingGuardrail of namespace shop enrols shop/deployments.apps/web: it is observed only");
+        check(
+            &setup,
+            replicas(12),
+            "Refuse\n\
+            Mode Refuse: no ScalingGuardrail of namespace shop enrols shop/deployments.apps/web: it is observed only",
+        );
     }
 }

@@ -13,7 +13,10 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     let autoscaler = match case.change {
         Change::Replicas(_) => replicas(group, workload),
         Change::Resources(_) => workload.autoscaled_by(AutoscalerKind::VPA).map(|vpa| {
-            Answer::refuse(format!("VerticalPodAutoscaler {} sets the resources of {}: set its updateMode to Off first", vpa.name, workload.key))
+            Answer::refuse(format!(
+                "VerticalPodAutoscaler {} sets the resources of {}: set its updateMode to Off first",
+                vpa.name, workload.key
+            ))
         }),
         Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => return Answer::pass(),
     };
@@ -27,7 +30,9 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     let field = field_of(case.change);
     let conflict = workload.writers.iter().filter(|writer| field.as_ref() == Some(&writer.field)).find_map(|writer| {
         match ownership(writer, group.human_hold, case.now(), takeover) {
-            Ownership::Conflict { advice } => Some(Answer::refuse(format!("{} owns this field of {}: {advice}", writer.manager, workload.key))),
+            Ownership::Conflict { advice } => {
+                Some(Answer::refuse(format!("{} owns this field of {}: {advice}", writer.manager, workload.key)))
+            }
             Ownership::TakeOver | Ownership::HoldUntil(_) => None,
         }
     });
@@ -71,15 +76,27 @@ mod tests {
 
     #[test]
     fn another_autoscaler_is_not_fought() {
-        check(&with(AutoscalerKind::HPA, true), replicas(12), "Refuse\n\
+        check(
+            &with(AutoscalerKind::HPA, true),
+            replicas(12),
+            "Refuse\n\
             OtherWriter Refuse: HorizontalPodAutoscaler web scales shop/deployments.apps/web: \
-            set actuation: HPABounds to move its bounds, or remove it");
-        check(&with(AutoscalerKind::KEDA, true), replicas(12), "Refuse\n\
+            set actuation: HPABounds to move its bounds, or remove it",
+        );
+        check(
+            &with(AutoscalerKind::KEDA, true),
+            replicas(12),
+            "Refuse\n\
             OtherWriter Refuse: ScaledObject web of KEDA scales shop/deployments.apps/web: \
-            remove it or take shop/deployments.apps/web out of the group");
+            remove it or take shop/deployments.apps/web out of the group",
+        );
         check(&with(AutoscalerKind::VPA, true), replicas(12), "Admit 10 -> 12");
-        check(&with(AutoscalerKind::VPA, true), resources("1200m", "600Mi", "1Gi"), "Refuse\n\
-            OtherWriter Refuse: VerticalPodAutoscaler web sets the resources of shop/deployments.apps/web: set its updateMode to Off first");
+        check(
+            &with(AutoscalerKind::VPA, true),
+            resources("1200m", "600Mi", "1Gi"),
+            "Refuse\n\
+            OtherWriter Refuse: VerticalPodAutoscaler web sets the resources of shop/deployments.apps/web: set its updateMode to Off first",
+        );
         check(&with(AutoscalerKind::HPA, false), replicas(12), "Admit 10 -> 12");
     }
 
@@ -96,8 +113,12 @@ mod tests {
         });
         check(&setup, replicas(12), "Admit 10 -> 12");
         setup.workload().autoscalers.clear();
-        check(&setup, replicas(12), "Refuse\n\
-            OtherWriter Refuse: actuation is HPABounds and no HorizontalPodAutoscaler scales shop/deployments.apps/web: create one or set Replicas");
+        check(
+            &setup,
+            replicas(12),
+            "Refuse\n\
+            OtherWriter Refuse: actuation is HPABounds and no HorizontalPodAutoscaler scales shop/deployments.apps/web: create one or set Replicas",
+        );
     }
 
     #[test]
@@ -110,10 +131,18 @@ mod tests {
             field: OwnedField::Replicas,
             at: None,
         });
-        check(&setup, replicas(12), "Refuse\n\
+        check(
+            &setup,
+            replicas(12),
+            "Refuse\n\
             OtherWriter Refuse: argocd-controller owns this field of shop/deployments.apps/web: \
-            Argo CD applies it; add ignoreDifferences with RespectIgnoreDifferences=true and run `ipa adopt`");
-        check(&setup, resources("1200m", "600Mi", "1Gi"), "Admit resources of shop/deployments.apps/web container app: \
-            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1200m, memory 600Mi, memory limit 1Gi");
+            Argo CD applies it; add ignoreDifferences with RespectIgnoreDifferences=true and run `ipa adopt`",
+        );
+        check(
+            &setup,
+            resources("1200m", "600Mi", "1Gi"),
+            "Admit resources of shop/deployments.apps/web container app: \
+            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1200m, memory 600Mi, memory limit 1Gi",
+        );
     }
 }

@@ -69,7 +69,9 @@ fn manager(writer: &FieldWriter) -> Manager {
             Manager::Machine(PIPELINE)
         }
         ("kubectl", WriteOperation::Update, Some("scale") | None)
-        | ("kubectl-scale" | "kubectl-edit" | "kubectl-patch" | "kubectl-set" | "kubectl-create", WriteOperation::Update, _) => Manager::Person,
+        | ("kubectl-scale" | "kubectl-edit" | "kubectl-patch" | "kubectl-set" | "kubectl-create", WriteOperation::Update, _) => {
+            Manager::Person
+        }
         _ => Manager::Unknown,
     }
 }

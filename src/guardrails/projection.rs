@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::gate::still_open;
 use super::regret_budget;
 use super::room::Room;
-use super::world::{World, replica_price};
+use super::world::{World, in_namespace, join};
 use crate::domain::memory::Commitments;
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::proposal::{Change, Proposal};
@@ -64,11 +64,13 @@ impl<'a> Projection<'a> {
             changed: changed_within(commitments, snapshot.at, snapshot.limits.change_window.signed()),
         };
         for (id, targets) in world.groups() {
-            let mut spending =
-                Spending { regret: snapshot.memory.gate.regret.get(id).map_or(MicroUsd(0), |account| account.spent), ..Spending::default() };
-            for target in targets {
-                spending.now += running_cost(world, target);
-                spending.planned += world.plan.targets.get(target).and_then(|plan| plan.cost_per_hour).unwrap_or_default();
+            let mut spending = Spending {
+                regret: snapshot.memory.gate.regret.get(id).map_or(MicroUsd(0), |account| account.spent),
+                ..Spending::default()
+            };
+            for (_, (), (running, planned)) in join(targets, world.costs(&id.namespace)) {
+                spending.now += running;
+                spending.planned += planned;
             }
             projection.groups.insert(id.clone(), spending);
         }
@@ -142,16 +144,17 @@ impl<'a> Projection<'a> {
         if facts.quotas.contains_key(namespace) {
             // Replicas that are asked for and have no pod yet will claim their share of the quota.
             let mut claimed = ResourceList::default();
-            let first = TargetKey::new(namespace, "", "", "");
-            for (_, workload) in facts.workloads.range(first..).take_while(|(target, _)| target.namespace == *namespace) {
+            for (_, workload) in in_namespace(&facts.workloads, namespace) {
                 let missing = workload.replicas.desired.saturating_sub(workload.replicas.current);
                 claimed.add(&workload.template.shape.requests, missing);
             }
             self.quota.insert(namespace.clone(), claimed);
         }
-        let enrolled = facts.guardrails.get(namespace).into_iter().flat_map(|guardrail| guardrail.targets.keys());
-        let cost = enrolled.map(|target| running_cost(world, target)).sum();
-        self.namespaces.insert(namespace.clone(), cost);
+        let guardrail = facts.guardrails.get(namespace).filter(|g| g.cost_budget_per_hour.is_some() || g.cost_budget_per_month.is_some());
+        if let Some(guardrail) = guardrail {
+            let enrolled = join(guardrail.targets.iter(), world.costs(namespace));
+            self.namespaces.insert(namespace.clone(), enrolled.map(|(_, _, (running, _))| running).sum());
+        }
     }
 
     fn add(&mut self, world: &World<'a>, group: &GroupId, change: &Change, claimed_cost: MicroUsd, at: Timestamp) {
@@ -205,11 +208,6 @@ impl<'a> Projection<'a> {
 /// By how much an amount grows; never below zero.
 pub(super) fn grown(from: Option<u64>, to: Option<u64>) -> u64 {
     to.unwrap_or(0).saturating_sub(from.unwrap_or(0))
-}
-
-fn running_cost(world: &World<'_>, target: &TargetKey) -> MicroUsd {
-    let replicas = world.snapshot.workload(target).map_or(0, |workload| workload.replicas.desired);
-    replica_price(world.plan, target).unwrap_or_default() * i64::from(replicas)
 }
 
 /// Replicas changed since `window` ago. A mark from the future, left by a clock that went back, counts.

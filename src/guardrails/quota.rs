@@ -31,7 +31,8 @@ fn replicas(case: &Case<'_>, change: &ReplicasChange) -> Answer {
     if allowed >= asked {
         return Answer::pass();
     }
-    let why = format!("quota {} has {} of {} {} taken, a pod takes {}", quota.name, tightest.taken, tightest.hard, tightest.name, tightest.each);
+    let why =
+        format!("quota {} has {} of {} {} taken, a pod takes {}", quota.name, tightest.taken, tightest.hard, tightest.name, tightest.each);
     Answer::at_most(change, allowed, &why).comparing("replicas added", f64::from(asked), f64::from(allowed))
 }
 
@@ -99,12 +100,24 @@ mod tests {
     #[test]
     fn fault_g08_what_a_quota_leaves_is_taken_and_no_more() {
         check(&with_cpu(14_000), replicas(14), "Admit 10 -> 14");
-        check(&with_cpu(14_000), replicas(16), "Clamp 10 -> 14\n\
-            Quota Clamp: 4 of 6 replicas may be added: quota compute has 10000 of 14000 millicores of cpu taken, a pod takes 1000");
-        check(&with_cpu(10_500), replicas(16), "Refuse\n\
-            Quota Refuse: none of 6 replicas may be added: quota compute has 10000 of 10500 millicores of cpu taken, a pod takes 1000");
-        check(&with_cpu(10_500), resources("1100m", "512Mi", "1Gi"), "Refuse\n\
-            Quota Refuse: quota compute has 10000 of 10500 millicores of cpu taken, 10 pods would take 1000 more");
+        check(
+            &with_cpu(14_000),
+            replicas(16),
+            "Clamp 10 -> 14\n\
+            Quota Clamp: 4 of 6 replicas may be added: quota compute has 10000 of 14000 millicores of cpu taken, a pod takes 1000",
+        );
+        check(
+            &with_cpu(10_500),
+            replicas(16),
+            "Refuse\n\
+            Quota Refuse: none of 6 replicas may be added: quota compute has 10000 of 10500 millicores of cpu taken, a pod takes 1000",
+        );
+        check(
+            &with_cpu(10_500),
+            resources("1100m", "512Mi", "1Gi"),
+            "Refuse\n\
+            Quota Refuse: quota compute has 10000 of 10500 millicores of cpu taken, 10 pods would take 1000 more",
+        );
         check(&with_cpu(10_500), replicas(8), "Admit 10 -> 8");
     }
 

@@ -48,11 +48,11 @@ fn over_plan(plan: &Plan, change: &ResourcesChange) -> bool {
 
 fn replicas(case: &Case<'_>, change: &ReplicasChange) -> Answer {
     let Some(target) = case.world.plan.targets.get(&change.target) else {
-        return decided(case, format!("the plan knows nothing of {}", change.target));
+        return decided(case, &format!("the plan knows nothing of {}", change.target));
     };
     if change.to < target.p50_need && !named(case.world.snapshot, case.proposal) {
         let sentence = format!("{} replicas are below the {} of the median outlook, and no evidence is named", change.to, target.p50_need);
-        return decided(case, sentence).comparing("replicas asked", f64::from(change.to), f64::from(target.p50_need));
+        return decided(case, &sentence).comparing("replicas asked", f64::from(change.to), f64::from(target.p50_need));
     }
     let planned = planned(case.world.plan, change);
     let over = change.to.saturating_sub(planned);
@@ -75,23 +75,24 @@ fn resources(case: &Case<'_>, change: &ResourcesChange) -> Answer {
     let needed = needed.filter(|plan| plan.container == change.container).map_or(change.from, |plan| plan.to);
     let below = change.to.cpu_request < needed.cpu_request || change.to.memory_request < needed.memory_request;
     if below && !named(case.world.snapshot, case.proposal) {
-        return decided(case, format!("the requests are below the plan's for container {}, and no evidence is named", change.container));
+        return decided(case, &format!("the requests are below the plan's for container {}, and no evidence is named", change.container));
     }
     let added = regret(case.world.plan, case.proposal, case.change);
     let (spent, cap) = account(case);
     if added.0 > 0 && spent + added > cap {
-        return Answer::refuse(format!("the model has added {spent} over the plan today, {cap} are allowed, and this adds {added}")).comparing(
-            "dollars over the plan",
-            (spent + added).dollars(),
-            cap.dollars(),
-        );
+        return Answer::refuse(format!("the model has added {spent} over the plan today, {cap} are allowed, and this adds {added}"))
+            .comparing("dollars over the plan", (spent + added).dollars(), cap.dollars());
     }
     Answer::pass()
 }
 
 /// A person decides, or has.
-fn decided(case: &Case<'_>, sentence: String) -> Answer {
-    if case.approved { Answer::admit(format!("{sentence}; a person approved it")) } else { Answer::queue(format!("{sentence}: a person decides")) }
+fn decided(case: &Case<'_>, sentence: &str) -> Answer {
+    if case.approved {
+        Answer::admit(format!("{sentence}; a person approved it"))
+    } else {
+        Answer::queue(format!("{sentence}: a person decides"))
+    }
 }
 
 /// What was spent today, and what may be.
@@ -134,14 +135,24 @@ mod tests {
         let mut setup = calm();
         setup.snapshot.limits.regret_percent = 1;
         check(&setup, replicas(16), "Admit 10 -> 16");
-        check_from(&setup, Origin::Model, replicas(16), "Clamp 10 -> 11\n\
+        check_from(
+            &setup,
+            Origin::Model,
+            replicas(16),
+            "Clamp 10 -> 11\n\
             RegretBudget Clamp: 1 of 6 replicas may be added: the model has added $0.0000 over the plan today, \
-            $0.0960 are allowed, and a replica over it costs $0.0500");
+            $0.0960 are allowed, and a replica over it costs $0.0500",
+        );
         let account = RegretAccount { day: minutes_ago(600), spent: MicroUsd(90_000) };
         setup.snapshot.memory.gate.regret.insert(crate::domain::names::GroupId::new("shop", "shop"), account);
-        check_from(&setup, Origin::Model, replicas(16), "Refuse\n\
+        check_from(
+            &setup,
+            Origin::Model,
+            replicas(16),
+            "Refuse\n\
             RegretBudget Refuse: none of 6 replicas may be added: the model has added $0.0900 over the plan today, \
-            $0.0960 are allowed, and a replica over it costs $0.0500");
+            $0.0960 are allowed, and a replica over it costs $0.0500",
+        );
         setup.target_plan().replicas = 16;
         setup.target_plan().cost_per_hour = Some(MicroUsd(800_000));
         check_from(&setup, Origin::Model, replicas(16), "Admit 10 -> 16");
@@ -149,8 +160,13 @@ mod tests {
 
     #[test]
     fn requests_below_the_plans_take_evidence_too() {
-        check_from(&calm(), Origin::Model, resources("900m", "512Mi", "1Gi"), "Queue resources of shop/deployments.apps/web container app: \
+        check_from(
+            &calm(),
+            Origin::Model,
+            resources("900m", "512Mi", "1Gi"),
+            "Queue resources of shop/deployments.apps/web container app: \
             cpu 1, memory 512Mi, memory limit 1Gi -> cpu 900m, memory 512Mi, memory limit 1Gi\n\
-            RegretBudget Queue: the requests are below the plan's for container app, and no evidence is named: a person decides");
+            RegretBudget Queue: the requests are below the plan's for container app, and no evidence is named: a person decides",
+        );
     }
 }

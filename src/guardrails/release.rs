@@ -94,7 +94,9 @@ fn narrows(proposed: &Change, change: &Change) -> bool {
             let between = (p.from.min(p.to)..=p.from.max(p.to)).contains(&c.to);
             (&p.target, &p.uid, p.from) == (&c.target, &c.uid, c.from) && between && c.to != c.from
         }
-        (Change::Resources(p), Change::Resources(c)) => (&p.target, &p.uid, &p.container, p.from) == (&c.target, &c.uid, &c.container, c.from),
+        (Change::Resources(p), Change::Resources(c)) => {
+            (&p.target, &p.uid, &p.container, p.from) == (&c.target, &c.uid, &c.container, c.from)
+        }
         (Change::Headroom(p), Change::Headroom(c)) => p.target == c.target && c.until <= p.until,
         (Change::NodePool(_), Change::NodePool(_)) | (Change::Finding(_), Change::Finding(_)) => proposed == change,
         _ => false,
@@ -105,9 +107,69 @@ fn narrows(proposed: &Change, change: &Change) -> bool {
 fn cost_change(plan: &Plan, proposal: &Proposal, change: &Change) -> MicroUsd {
     let claimed = proposal.cost_change_per_hour.unwrap_or_default();
     match change {
-        Change::Replicas(c) => {
-            replica_price(plan, &c.target).map_or(claimed, |price| price * (i64::from(c.to) - i64::from(c.from)))
-        }
+        Change::Replicas(c) => replica_price(plan, &c.target).map_or(claimed, |price| price * (i64::from(c.to) - i64::from(c.from))),
         Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => claimed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::proposal::Origin;
+    use crate::guardrails::judge;
+    use crate::guardrails::testing::{Setup, calm, now, proposal, replicas};
+
+    fn judged(setup: &Setup, proposal: &Proposal) -> Review {
+        judge(&setup.snapshot, &setup.plan, &setup.commitments, std::slice::from_ref(proposal)).remove(0)
+    }
+
+    fn try_release(setup: &Setup, proposal: &Proposal, review: &Review) -> (Option<Released>, Commitments) {
+        let mut commitments = Commitments::default();
+        let released = release(&setup.snapshot, &setup.plan, proposal, review, 3, &mut commitments);
+        (released, commitments)
+    }
+
+    #[test]
+    fn what_is_released_is_what_was_left_and_is_charged() {
+        let setup = calm();
+        let asked = proposal(1, Origin::Model, replicas(30));
+        let (released, commitments) = try_release(&setup, &asked, &judged(&setup, &asked));
+        let released = released.unwrap();
+        assert_eq!((released.change(), released.epoch(), released.proposal()), (&replicas(20), 3, &asked));
+        assert_eq!(commitments.window, [(now(), 10)]);
+        let [open] = &commitments.open[..] else { panic!("{commitments:?}") };
+        assert_eq!(open.change, replicas(20));
+        assert_eq!(open.cost_change_per_hour, MicroUsd(500_000), "ten more of $0.05");
+        assert_eq!(open.regret, MicroUsd(500_000), "the plan asks for no more than run");
+    }
+
+    #[test]
+    fn nothing_else_is_released_and_nothing_charged() {
+        let setup = calm();
+        let asked = proposal(1, Origin::Planner, replicas(12));
+        let good = judged(&setup, &asked);
+        let edit = |edit: fn(&mut Review)| {
+            let mut review = good.clone();
+            edit(&mut review);
+            review
+        };
+        for review in [
+            edit(|r| r.verdict = Verdict::Queue),
+            edit(|r| r.verdict = Verdict::Refuse),
+            edit(|r| r.change = None),
+            edit(|r| r.change = Some(replicas(13))),
+            edit(|r| r.change = Some(replicas(9))),
+            edit(|r| r.change = Some(replicas(10))),
+            edit(|r| r.proposal.0.push('x')),
+        ] {
+            assert_eq!(try_release(&setup, &asked, &review), (None, Commitments::default()));
+        }
+        let mut refused = calm();
+        refused.guardrail().freeze = true;
+        let mut softened = judged(&refused, &asked);
+        softened.verdict = Verdict::Admit;
+        softened.change = Some(replicas(12));
+        assert_eq!(try_release(&refused, &asked, &softened).0, None, "a ruling that refuses is not outvoted");
+        assert!(try_release(&setup, &asked, &good).0.is_some());
     }
 }

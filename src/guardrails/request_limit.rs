@@ -12,10 +12,7 @@ const LIVE: SignedDuration = SignedDuration::from_hours(1);
 
 pub(super) fn ask(case: &Case<'_>) -> Answer {
     let Change::Resources(change) = case.change else { return Answer::pass() };
-    above_limit(change)
-        .or_else(|| below_memory(case, change))
-        .or_else(|| below_cpu(case, change))
-        .unwrap_or_else(Answer::pass)
+    above_limit(change).or_else(|| below_memory(case, change)).or_else(|| below_cpu(case, change)).unwrap_or_else(Answer::pass)
 }
 
 fn above_limit(change: &ResourcesChange) -> Option<Answer> {
@@ -64,10 +61,11 @@ fn below_cpu(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> {
     ];
     lowered.into_iter().find_map(|(what, to)| {
         let to = to.filter(|to| *to < used)?;
-        Some(
-            Answer::refuse(format!("a cpu {what} of {to} is below the {used} that a pod used within the hour"))
-                .comparing(&format!("cpu {what} millicores"), to.0 as f64, used.0 as f64),
-        )
+        Some(Answer::refuse(format!("a cpu {what} of {to} is below the {used} that a pod used within the hour")).comparing(
+            &format!("cpu {what} millicores"),
+            to.0 as f64,
+            used.0 as f64,
+        ))
     })
 }
 
@@ -85,8 +83,12 @@ mod tests {
 
     #[test]
     fn fault_g03_a_request_above_its_limit_is_refused() {
-        check(&calm(), resources("1", "1536Mi", "1Gi"), "Refuse\n\
-            RequestLimit Refuse: a memory request of 1536Mi is above its limit of 1Gi");
+        check(
+            &calm(),
+            resources("1", "1536Mi", "1Gi"),
+            "Refuse\n\
+            RequestLimit Refuse: a memory request of 1536Mi is above its limit of 1Gi",
+        );
     }
 
     #[test]
@@ -94,19 +96,35 @@ mod tests {
         let mut setup = calm();
         let mib = 1_048_576.0;
         setup.set_signal(SignalName::Memory, |minute| if minute == 30 { 700.0 * mib } else { 300.0 * mib });
-        check(&setup, resources("1", "512Mi", "600Mi"), "Refuse\n\
-            RequestLimit Refuse: a memory limit of 600Mi is below the 700 Mi that the largest pod used within the hour");
-        check(&setup, resources("1", "400Mi", "1Gi"), "Refuse\n\
-            RequestLimit Refuse: a memory request of 400Mi is below the 700 Mi that the largest pod used within the hour");
-        check(&setup, resources("300m", "512Mi", "1Gi"), "Refuse\n\
-            RequestLimit Refuse: a cpu request of 300m is below the 400m that a pod used within the hour");
+        check(
+            &setup,
+            resources("1", "512Mi", "600Mi"),
+            "Refuse\n\
+            RequestLimit Refuse: a memory limit of 600Mi is below the 700 Mi that the largest pod used within the hour",
+        );
+        check(
+            &setup,
+            resources("1", "400Mi", "1Gi"),
+            "Refuse\n\
+            RequestLimit Refuse: a memory request of 400Mi is below the 700 Mi that the largest pod used within the hour",
+        );
+        check(
+            &setup,
+            resources("300m", "512Mi", "1Gi"),
+            "Refuse\n\
+            RequestLimit Refuse: a cpu request of 300m is below the 400m that a pod used within the hour",
+        );
     }
 
     #[test]
     fn what_is_raised_helps_even_where_it_is_not_enough() {
         let mut setup = calm();
         setup.set_signal(SignalName::Memory, |_| 1000.0 * 1_048_576.0);
-        check(&setup, resources("1", "600Mi", "1Gi"), "Admit resources of shop/deployments.apps/web container app: \
-            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1, memory 600Mi, memory limit 1Gi");
+        check(
+            &setup,
+            resources("1", "600Mi", "1Gi"),
+            "Admit resources of shop/deployments.apps/web container app: \
+            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1, memory 600Mi, memory limit 1Gi",
+        );
     }
 }

@@ -40,9 +40,11 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     };
     let asked_cpu = to.cpu_request.map_or(0, |v| v.0);
     let asked_memory = to.memory_request.map_or(0, |v| v.0);
-    answer
-        .comparing("cpu request millicores", asked_cpu as f64, within.cpu_request.map_or(0, |v| v.0) as f64)
-        .comparing("memory request bytes", asked_memory as f64, within.memory_request.map_or(0, |v| v.0) as f64)
+    answer.comparing("cpu request millicores", asked_cpu as f64, within.cpu_request.map_or(0, |v| v.0) as f64).comparing(
+        "memory request bytes",
+        asked_memory as f64,
+        within.memory_request.map_or(0, |v| v.0) as f64,
+    )
 }
 
 /// The change in its own words, without the target.
@@ -88,26 +90,45 @@ mod tests {
     #[test]
     fn amounts_beyond_the_bounds_are_brought_inside() {
         check(&calm(), resources("2", "1Gi", "2Gi"), &format!("Admit {WEB}cpu 2, memory 1Gi, memory limit 2Gi"));
-        check(&calm(), resources("6", "1Gi", "8Gi"), &format!("Clamp {WEB}cpu 4, memory 1Gi, memory limit 4Gi\n\
-            ResourceBounds Clamp: cpu 4, memory 1Gi, memory limit 4Gi is what the bounds of resources leave of cpu 6, memory 1Gi, memory limit 8Gi"));
+        check(
+            &calm(),
+            resources("6", "1Gi", "8Gi"),
+            &format!(
+                "Clamp {WEB}cpu 4, memory 1Gi, memory limit 4Gi\n\
+            ResourceBounds Clamp: cpu 4, memory 1Gi, memory limit 4Gi is what the bounds of resources leave of cpu 6, memory 1Gi, memory limit 8Gi"
+            ),
+        );
         let mut setup = calm();
-        setup.snapshot.facts.limit_ranges.insert("shop".into(), vec![LimitRange {
-            name: "lr".into(),
-            min_cpu: Some(Millicores(800)),
-            max_cpu: None,
-            min_memory: None,
-            max_memory: Some(Bytes(1536 * Bytes::MIB)),
-        }]);
-        check(&setup, resources("500m", "512Mi", "2Gi"), &format!("Clamp {WEB}cpu 800m, memory 512Mi, memory limit 1536Mi\n\
+        setup.snapshot.facts.limit_ranges.insert(
+            "shop".into(),
+            vec![LimitRange {
+                name: "lr".into(),
+                min_cpu: Some(Millicores(800)),
+                max_cpu: None,
+                min_memory: None,
+                max_memory: Some(Bytes(1536 * Bytes::MIB)),
+            }],
+        );
+        check(
+            &setup,
+            resources("500m", "512Mi", "2Gi"),
+            &format!(
+                "Clamp {WEB}cpu 800m, memory 512Mi, memory limit 1536Mi\n\
             ResourceBounds Clamp: cpu 800m, memory 512Mi, memory limit 1536Mi is what the bounds of resources leave of \
-            cpu 500m, memory 512Mi, memory limit 2Gi"));
+            cpu 500m, memory 512Mi, memory limit 2Gi"
+            ),
+        );
     }
 
     #[test]
     fn where_no_most_is_named_nothing_is_raised() {
         let mut setup = calm();
         setup.limits().resources.max_cpu = None;
-        check(&setup, resources("2", "512Mi", "1Gi"), "Refuse\n\
-            ResourceBounds Refuse: nothing of cpu 2, memory 512Mi, memory limit 1Gi is inside the bounds of resources");
+        check(
+            &setup,
+            resources("2", "512Mi", "1Gi"),
+            "Refuse\n\
+            ResourceBounds Refuse: nothing of cpu 2, memory 512Mi, memory limit 1Gi is inside the bounds of resources",
+        );
     }
 }

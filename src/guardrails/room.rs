@@ -34,15 +34,8 @@ struct PoolRoom<'a> {
 impl<'a> Room<'a> {
     /// What is left now, after the pods that wait for a node already.
     pub(super) fn new(snapshot: &'a Snapshot) -> Self {
-        let nodes = snapshot
-            .facts
-            .nodes
-            .iter()
-            .filter(|node| node.usable())
-            .map(|node| NodeRoom { node, left: node.room() })
-            .collect();
-        let pools =
-            snapshot.facts.node_pools.iter().map(|pool| PoolRoom::new(pool, &snapshot.facts.nodes, &snapshot.catalogue)).collect();
+        let nodes = snapshot.facts.nodes.iter().filter(|node| node.usable()).map(|node| NodeRoom { node, left: node.room() }).collect();
+        let pools = snapshot.facts.node_pools.iter().map(|pool| PoolRoom::new(pool, &snapshot.facts.nodes, &snapshot.catalogue)).collect();
         let mut room = Self { nodes, pools };
         for workload in snapshot.facts.workloads.values() {
             let waiting = workload.pods.iter().filter(|pod| pod.phase == PodPhase::Pending && pod.node.is_none()).count();
@@ -238,9 +231,7 @@ fn terms_match<'l>(terms: &[Vec<Requirement>], label: &dyn Fn(&str) -> Option<&'
 fn matches(requirement: &Requirement, value: Option<&str>) -> bool {
     let listed = || value.is_some_and(|value| requirement.values.iter().any(|v| &**v == value));
     let number = |text: &str| text.parse::<i64>().ok();
-    let compare = |holds: fn(i64, i64) -> bool| {
-        matches!((value.and_then(number), requirement.values.first().and_then(|v| number(v))), (Some(value), Some(bound)) if holds(value, bound))
-    };
+    let compare = |holds: fn(i64, i64) -> bool| matches!((value.and_then(number), requirement.values.first().and_then(|v| number(v))), (Some(value), Some(bound)) if holds(value, bound));
     match requirement.operator {
         RequirementOperator::In => listed(),
         RequirementOperator::NotIn => !listed(),

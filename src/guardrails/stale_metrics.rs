@@ -4,7 +4,7 @@
 use super::rule::{Answer, Case, age};
 use crate::domain::names::TargetKey;
 use crate::domain::proposal::Change;
-use crate::domain::signal::SignalName;
+use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::SourceHealth;
 
 pub(super) fn ask(case: &Case<'_>) -> Answer {
@@ -12,21 +12,17 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     if let SourceHealth::Down(reason) = &case.world.snapshot.metrics_health {
         return Answer::refuse(format!("metrics are down ({reason}): nothing is taken away"));
     }
-    match case.change {
-        Change::Resources(change) => {
-            let less_cpu = change.to.cpu_request < change.from.cpu_request || change.to.cpu_limit != change.from.cpu_limit;
-            let needed = if less_cpu { [Some(SignalName::Cpu), Some(SignalName::Memory)] } else { [None, Some(SignalName::Memory)] };
-            needed.into_iter().flatten().find_map(|name| stale(case, target, &name)).unwrap_or_else(Answer::pass)
-        }
-        _ => {
-            let (Some(demand), Some(cpu)) = (stale(case, target, &SignalName::Demand), stale(case, target, &SignalName::Cpu)) else {
-                return Answer::pass();
-            };
-            // The one that was fresh last says more.
-            let has_demand = case.world.snapshot.signal(target, &SignalName::Demand).is_some_and(|signal| signal.latest().is_some());
-            if has_demand { demand } else { cpu }
-        }
+    if let Change::Resources(change) = case.change {
+        let less_cpu = change.to.cpu_request < change.from.cpu_request || change.to.cpu_limit != change.from.cpu_limit;
+        let cpu = less_cpu.then_some(SignalName::Cpu);
+        return cpu.into_iter().chain([SignalName::Memory]).find_map(|name| stale(case, target, &name)).unwrap_or_else(Answer::pass);
     }
+    let (Some(demand), Some(cpu)) = (stale(case, target, &SignalName::Demand), stale(case, target, &SignalName::Cpu)) else {
+        return Answer::pass();
+    };
+    // A target that has no demand signal goes by CPU, and is told of CPU.
+    let has_demand = case.world.snapshot.signal(target, &SignalName::Demand).is_some_and(|signal| signal.latest().is_some());
+    if has_demand { demand } else { cpu }
 }
 
 fn stale(case: &Case<'_>, target: &TargetKey, name: &SignalName) -> Option<Answer> {
@@ -35,7 +31,7 @@ fn stale(case: &Case<'_>, target: &TargetKey, name: &SignalName) -> Option<Answe
         return None;
     }
     let limit = snapshot.limits.stale_after;
-    Some(match snapshot.signal(target, name).and_then(crate::domain::signal::Signal::latest) {
+    Some(match snapshot.signal(target, name).and_then(Signal::latest) {
         Some((at, _)) => {
             let age = age(case.now(), at);
             Answer::refuse(format!("{name} is {age} old, at most {limit} counts: nothing is taken away")).comparing(
@@ -63,9 +59,13 @@ mod tests {
         let mut setup = calm();
         stale(&mut setup, SignalName::Demand, 400.0);
         stale(&mut setup, SignalName::Cpu, 4.0);
-        check(&setup, replicas(8), "Refuse\n\
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
             StaleMetrics Refuse: demand is 4m old, at most 3m counts: nothing is taken away\n\
-            CrossCheck Refuse: cpu is not fresh: no replica is removed on demand alone");
+            CrossCheck Refuse: cpu is not fresh: no replica is removed on demand alone",
+        );
         check(&setup, replicas(12), "Admit 10 -> 12");
     }
 
@@ -81,8 +81,12 @@ mod tests {
     fn requests_are_lowered_on_fresh_usage_alone() {
         let mut setup = calm();
         stale(&mut setup, SignalName::Memory, 1e8);
-        check(&setup, resources("1", "400Mi", "1Gi"), "Refuse\n\
-            StaleMetrics Refuse: memory is 4m old, at most 3m counts: nothing is taken away");
+        check(
+            &setup,
+            resources("1", "400Mi", "1Gi"),
+            "Refuse\n\
+            StaleMetrics Refuse: memory is 4m old, at most 3m counts: nothing is taken away",
+        );
         setup.drop_signal(&SignalName::Cpu);
         check(&setup, resources("900m", "512Mi", "1Gi"), "Refuse\nStaleMetrics Refuse: cpu is missing: nothing is taken away");
     }

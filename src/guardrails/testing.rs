@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::judge;
 use crate::domain::fleet::{CapacityType, Catalogue, InstanceType, Node, NodePool, Offering};
 use crate::domain::limits::{
-    Actuation, Bounds, Criticality, Fleet, FleetLimits, GateLimits, Group, GroupTarget, Guardrail, Mode, Modes, NodeClassRef, Paused, Provider,
-    ResourceBounds, TargetLimits, TimeZoneName,
+    Actuation, Bounds, Criticality, Fleet, FleetLimits, GateLimits, Group, GroupTarget, Guardrail, Mode, Modes, NodeClassRef, Paused,
+    Provider, ResourceBounds, TargetLimits, TimeZoneName,
 };
 use crate::domain::memory::{ChangeMark, Commitments, Memory};
 use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
@@ -26,6 +26,7 @@ use crate::domain::workload::{
 };
 
 /// What a batch is judged against.
+#[derive(Debug)]
 pub(super) struct Setup {
     pub snapshot: Snapshot,
     pub plan: Plan,

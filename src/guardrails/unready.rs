@@ -1,4 +1,4 @@
-//! Unready: nothing is taken away while pods fail, start, or sit on a node in trouble. Pods that wait for a node may be given up: the ReplicaSet
+//! Unready: nothing is taken away while pods fail, start, or sit on a node in trouble. Pods that wait for a node may be given up: the controller
 //! deletes those first, and nothing that serves is lost.
 
 use super::rule::{Answer, Case};
@@ -42,11 +42,19 @@ mod tests {
         setup.workload().replicas.ready = 8;
         setup.workload().pods[0].phase = PodPhase::Starting;
         setup.workload().pods[1].phase = PodPhase::Failed;
-        check(&setup, replicas(8), "Refuse\n\
-            Unready Refuse: 8 of 10 pods are ready (0 wait for a node, 1 start, 1 failed): nothing is taken away");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            Unready Refuse: 8 of 10 pods are ready (0 wait for a node, 1 start, 1 failed): nothing is taken away",
+        );
         check(&setup, replicas(12), "Admit 10 -> 12");
-        check(&setup, resources("1", "600Mi", "2Gi"), "Admit resources of shop/deployments.apps/web container app: \
-            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1, memory 600Mi, memory limit 2Gi");
+        check(
+            &setup,
+            resources("1", "600Mi", "2Gi"),
+            "Admit resources of shop/deployments.apps/web container app: \
+            cpu 1, memory 512Mi, memory limit 1Gi -> cpu 1, memory 600Mi, memory limit 2Gi",
+        );
     }
 
     #[test]
@@ -58,15 +66,23 @@ mod tests {
             pod.node = None;
         }
         check(&setup, replicas(8), "Admit 10 -> 8");
-        check(&setup, replicas(7), "Refuse\n\
-            Unready Refuse: 8 of 10 pods are ready (2 wait for a node, 0 start, 0 failed): nothing is taken away");
+        check(
+            &setup,
+            replicas(7),
+            "Refuse\n\
+            Unready Refuse: 8 of 10 pods are ready (2 wait for a node, 0 start, 0 failed): nothing is taken away",
+        );
     }
 
     #[test]
     fn fault_g06_a_node_under_pressure_holds_a_scale_down() {
         let mut setup = calm();
         setup.snapshot.facts.nodes[0].ready = false;
-        check(&setup, replicas(8), "Refuse\n\
-            Unready Refuse: node n1 is not ready or under pressure and runs pods of it: nothing is taken away");
+        check(
+            &setup,
+            replicas(8),
+            "Refuse\n\
+            Unready Refuse: node n1 is not ready or under pressure and runs pods of it: nothing is taken away",
+        );
     }
 }

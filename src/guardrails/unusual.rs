@@ -19,8 +19,11 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         return Answer::pass();
     };
     let sentence = format!("{} replicas are {side} {factor} times the usual {usual:.1}", change.to);
-    let answer =
-        if case.approved { Answer::admit(format!("{sentence}; a person approved it")) } else { Answer::queue(format!("{sentence}: a person decides")) };
+    let answer = if case.approved {
+        Answer::admit(format!("{sentence}; a person approved it"))
+    } else {
+        Answer::queue(format!("{sentence}: a person decides"))
+    };
     answer.comparing("replicas asked", asked, limit)
 }
 

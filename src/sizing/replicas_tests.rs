@@ -1,28 +1,7 @@
-//! Sizing, in sentences. Also the one door for test workloads of this room.
+//! Sizing, in sentences.
 
 use super::*;
-use crate::domain::names::TargetKey;
 use crate::domain::outlook::{ForecastQuality, LEVELS};
-use crate::domain::workload::{ReplicaCounts, Rollout, Workload};
-
-pub(crate) fn workload(desired: u32) -> Workload {
-    Workload {
-        key: TargetKey::deployment("shop", "web"),
-        uid: "u1".into(),
-        generation: 1,
-        resource_version: "1".into(),
-        replicas: ReplicaCounts { desired, current: desired, ready: desired },
-        rollout: Rollout::Complete,
-        template: Default::default(),
-        pods: vec![],
-        writers: vec![],
-        autoscalers: vec![],
-        disruption_budgets: vec![],
-        annotations: Default::default(),
-        routes: Default::default(),
-        created: None,
-    }
-}
 
 /// An outlook whose median at a minute is `value(minute)`, a tenth wider at 95 %.
 fn outlook(value: impl Fn(usize) -> f64) -> Outlook {

@@ -113,7 +113,7 @@ fn keep_newest<T>(ring: &mut VecDeque<T>, keep: usize) {
 mod tests {
     use super::*;
     use crate::domain::workload::{Pod, PodPhase, PodTemplate};
-    use crate::sizing::replicas::tests::workload;
+    use crate::forecast::world::workload;
 
     fn pod(name: &str, startup: i64) -> Pod {
         let at = |s: i64| Some(Timestamp::from_second(1_000 + s).unwrap());
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn each_pod_counts_once_and_a_restarted_one_never() {
         let mut memory = TargetMemory::default();
-        let mut workload = workload(2);
+        let mut workload = workload("web", 2);
         workload.pods = vec![pod("a", 40), pod("b", 60), Pod { restarts: 1, ..pod("c", 900) }, pod("d", -5)];
         (0..3).for_each(|_| learn_startup(&mut memory, &workload));
         assert_eq!(memory.startup_s, [40.0, 60.0]);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_new_template_begins_with_the_last_start_ups_of_the_old() {
         let mut memory = TargetMemory { startup_s: (0..10).map(|i| i as f32).collect(), template: "old".into(), ..Default::default() };
-        let workload = Workload { template: PodTemplate { hash: "new".into(), ..Default::default() }, pods: vec![], ..workload(1) };
+        let workload = Workload { template: PodTemplate { hash: "new".into(), ..Default::default() }, pods: vec![], ..workload("web", 1) };
         learn_startup(&mut memory, &workload);
         assert_eq!(memory.startup_s, [7.0, 8.0, 9.0]);
     }

@@ -1,0 +1,127 @@
+// The targets, group by group: what there is, what is wanted and why, what an HPA would do, where demand goes, and what it costs.
+
+import { badge, el, empty, icon, section } from "./dom.js";
+import { group as groupOf, measure, number, perHour, plural, target as targetOf, variant, words } from "./format.js";
+import { replicaScale } from "./scale.js";
+import { spark } from "./spark.js";
+
+/// `actions.askModel(group)`, `actions.why(target)`; `state.model` says whether there is one to be asked.
+export function cards(state, actions) {
+  const count = state.groups.reduce((sum, group) => sum + group.targets.length, 0);
+  const body = state.groups.length
+    ? state.groups.map((group) => groupBlock(group, state, actions))
+    : empty("No groups yet. Each IntelligentPodAutoscaler appears here with its workloads, as soon as one is created.");
+  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group")),
+    body, state.rejected.map(rejected));
+}
+
+function groupBlock(group, state, actions) {
+  const { name, namespace, label } = groupOf(group.group);
+  const troubles = group.conditions.filter(isTrouble);
+  return el("div", { class: "group" },
+    el("div", { class: "group-head" },
+      el("h3", {}, namespace ? [el("span", { class: "quiet" }, `${namespace}/`), name] : label),
+      el("span", { class: "quiet" }, asked(group.asked)),
+      state.model && el("button", { class: "link", title: "The model looks at this group in the next tick", on: { click: () => actions.askModel(group.group) } }, "ask the model")),
+    troubles.map((condition) => el("p", { class: "trouble" }, icon("warn"), el("strong", {}, words(condition.kind)), ` ${condition.message || words(condition.reason)}`)),
+    group.targets.length
+      ? el("div", { class: "cards" }, group.targets.map((view) => card(view, actions)))
+      : empty("None of this group's workloads is in the cluster."));
+}
+
+/// Conditions that a person should see without looking for them.
+function isTrouble({ kind, status }) {
+  const bad = { Conflicted: true, Paused: true, Fallback: true, MetricsAvailable: false, AuditHealthy: false };
+  return kind in bad && status === bad[kind];
+}
+
+function asked(value) {
+  const { name, detail } = variant(value);
+  const reasons = {
+    Changed: "something changed", SurgeNear: "a surge is near", Unsure: "the outlook is unsure", Asked: "a person asked", LookTooOld: "the last look was old",
+  };
+  const without = { NotWorthIt: "model not needed", NoModel: "planner alone", BudgetSpent: "model budget spent", BreakerOpen: "model not reachable" };
+  return name === "Yes" ? `model asked: ${reasons[detail] ?? words(detail)}` : without[name] ?? words(name);
+}
+
+function card(view, actions) {
+  const { name, kind, text } = targetOf(view.target);
+  const unit = view.signals.demand?.unit ?? "1/s";
+  const basis = view.basis;
+  const capacity = basis?.capacity_per_replica ? basis.capacity_per_replica * view.ready : null;
+  const drawn = spark(view, unit, capacity);
+  return el("article", { class: "card", tabindex: "0", "data-item": true, "data-key": `card ${text}`, "data-target": text, "aria-label": `${name}: ${view.current} replicas, ${view.desired} desired` },
+    el("div", { class: "card-head" },
+      el("h4", { title: text }, name), el("span", { class: "quiet" }, kind.replace(/s$/, "")), view.criticality !== "Medium" && el("span", { class: "quiet" }, view.criticality.toLowerCase()),
+      el("span", { class: "grow" }), modes(view.modes)),
+    el("div", { class: "card-numbers" }, moving(view),
+      el("dl", { class: "facts" },
+        fact("ready", `${view.ready}/${view.current}`, view.ready < view.current ? "is-held" : null),
+        fact("bounds", `${view.min}–${view.max}`),
+        fact("HPA", view.shadow_hpa ?? "–", null, "What a Horizontal Pod Autoscaler would ask for"))),
+    replicaScale(view),
+    drawn ? el("div", { class: "chart" }, drawn, legend(view, unit)) : el("p", { class: "chart-none" }, "Demand is not known yet: no series has been joined to this workload."),
+    faults(view.signals),
+    el("div", { class: "card-foot" },
+      el("span", { class: "cost", title: "Cost of its pods, at the price of their requests" }, cost(view)),
+      el("span", { class: "reason" }, basis ? reason(basis) : "no plan"),
+      el("button", { class: "link", on: { click: () => actions.why(text) } }, "why?")));
+}
+
+function moving(view) {
+  const direction = view.desired > view.current ? "up" : view.desired < view.current ? "down" : "same";
+  const numbers = direction === "same"
+    ? [el("strong", {}, view.current), el("span", { class: "quiet" }, "as desired")]
+    : [el("strong", {}, view.current), icon(direction), el("strong", { class: "wanted" }, view.desired), el("span", { class: "quiet" }, "desired")];
+  return el("div", { class: `moving go-${direction}` }, numbers);
+}
+
+function fact(name, value, state, title) {
+  return el("div", { title }, el("dt", {}, name), el("dd", { class: state }, value));
+}
+
+/// One badge when all directions agree, else one for each way.
+function modes(modes) {
+  const { scale_up: up, scale_down: down } = modes;
+  const chip = (mode, way) => el("span", { class: `mode mode-${mode.toLowerCase()}`, title: MODES[mode] }, way && icon(way), mode);
+  return up === down ? chip(up) : [chip(up, "up"), chip(down, "down")];
+}
+
+const MODES = {
+  Observe: "Records what it would do and changes nothing",
+  Recommend: "Each change waits for a person",
+  Auto: "Acts within the limits that people set",
+};
+
+function legend(view, unit) {
+  const now = view.signals.demand?.value ?? null;
+  const at = (path) => path[Math.min(30, path.length - 1)];
+  return el("div", { class: "legend" },
+    el("span", {}, el("i", { class: "key key-past" }), now === null ? "demand unknown" : measure(now, unit)),
+    view.outlook_p50.length > 0 && el("span", {}, el("i", { class: "key key-median" }), `in 30 min ${number(at(view.outlook_p50))}`),
+    view.outlook_p90.length > 0 && el("span", {}, el("i", { class: "key key-band" }), `p90 ${number(at(view.outlook_p90))}`));
+}
+
+function faults(signals) {
+  const bad = Object.entries(signals).filter(([, signal]) => signal.faults.length > 0);
+  return bad.map(([name, signal]) => el("p", { class: "trouble" }, icon("warn"), el("strong", {}, name), ` not trusted: ${signal.faults.map(words).join(", ")}`));
+}
+
+function cost(view) {
+  const { current_cost_per_hour: now, cost_per_hour: then } = view;
+  if (now === null && then === null) return "not priced";
+  return now === then || now === null ? perHour(then) : `${perHour(now)} → ${perHour(then)}`;
+}
+
+const REASONS = {
+  Forecast: "the outlook asks for it", PresentDemand: "demand is above the forecast", Backlog: "work is waiting", CpuOnly: "sized by CPU",
+  HeldHigh: "held: need was higher lately", Bounds: "a bound decides", NoData: "nothing fresh is known", New: "new: safe defaults", NotPlanned: "not planned",
+};
+
+function reason(basis) {
+  return REASONS[basis.reason] ?? words(basis.reason);
+}
+
+function rejected(item) {
+  return el("p", { class: "trouble" }, badge("blocked", words(item.reason)), el("strong", {}, groupOf(item.group).label), ` ${item.message}`);
+}

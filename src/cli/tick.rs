@@ -1,0 +1,65 @@
+//! `ipa tick`: one tick against the current context, changing nothing.
+
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::output::print_json_line;
+use super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, Output, report, world};
+use crate::adapters::dry::Dry;
+use crate::adapters::ledger::SqliteLedger;
+use crate::domain::record::TickRecord;
+use crate::ports::{Body, EntryFilter, Ledger, Ports};
+use crate::tick::{Settings, Ticker};
+
+/// Take one tick against the current context, changing nothing; print what it would do and why.
+#[derive(Args, Debug)]
+pub struct Tick {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+impl Tick {
+    pub(super) async fn run(self, output: Output) -> anyhow::Result<Answer> {
+        let config = Config::load(&self.config, &self.model)?;
+        let world = world::connect(&self.cluster, &config).await?;
+        let ledger = Arc::new(SqliteLedger::in_memory().await?);
+        let dry = Arc::new(Dry);
+        let ports = Ports {
+            actuator: dry.clone(),
+            lease: dry.clone(),
+            status: dry.clone(),
+            queue: dry.clone(),
+            state: dry,
+            ledger: ledger.clone(),
+            ..world.ports(ledger.clone())
+        };
+        let settings = Settings { cluster: world.name.clone(), dry: true, limits: config.gate, ..Settings::default() };
+        let mut ticker = Ticker::start(ports, settings).await?;
+        let published = ticker.tick().await?;
+        let records = TickRecord::fold_all(ledger.entries(&EntryFilter::default()).await?);
+        for record in &records {
+            let evidence = match &record.opened {
+                Some(opened) => ledger.body(&opened.evidence).await?,
+                None => None,
+            };
+            match (output, evidence) {
+                (Output::Json, _) => print_json_line(record)?,
+                (Output::Table, Some(Body::Evidence(evidence))) => print!("{}", report::record(record, Some(&evidence))),
+                (Output::Table, _) => print!("{}", report::record(record, None)),
+            }
+        }
+        for rejected in &published.rejected {
+            eprintln!("{}: {} ({})", rejected.group, rejected.message, rejected.reason);
+        }
+        if records.is_empty() && published.rejected.is_empty() {
+            eprintln!("no IntelligentPodAutoscaler was found: create one (see deploy/samples), then run this again");
+            return Ok(Answer::No);
+        }
+        Ok(Answer::Yes)
+    }
+}

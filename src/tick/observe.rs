@@ -1,0 +1,34 @@
+//! observe (world): everything one tick may know, frozen.
+
+use super::Settings;
+use crate::domain::memory::Memory;
+use crate::domain::outcome::Outcome;
+use crate::domain::snapshot::Snapshot;
+use crate::ports::{PortError, Ports};
+
+/// Past decisions a snapshot carries.
+const PAST_DECISIONS: usize = 200;
+
+/// Builds the snapshot. The cluster must answer; metrics may be missing, and then say so.
+pub(super) async fn observe(ports: &Ports, settings: &Settings, memory: &Memory, outcomes: &[Outcome]) -> Result<Snapshot, PortError> {
+    let at = ports.clock.now();
+    let facts = ports.cluster.observe(at).await?;
+    let ((signals, metrics_health), catalogue, past) = tokio::join!(
+        ports.metrics.signals(&facts.groups, &facts.workloads, at),
+        ports.prices.catalogue(at),
+        ports.ledger.past(PAST_DECISIONS),
+    );
+    Ok(Snapshot {
+        at,
+        tick: memory.tick,
+        cluster: settings.cluster.clone(),
+        facts,
+        signals,
+        metrics_health,
+        catalogue,
+        limits: settings.limits,
+        outcomes: outcomes.to_vec(),
+        memory: memory.clone(),
+        past: past?,
+    })
+}

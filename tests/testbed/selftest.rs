@@ -1,0 +1,5 @@
+//! The testbed holds what it promises.
+
+mod cluster;
+mod load;
+mod processes;
