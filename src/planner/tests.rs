@@ -236,7 +236,7 @@ fn the_platforms_bounds_hold_over_the_teams() {
         bounds: crate::domain::limits::Bounds { min: 0, max: 12 },
         max_step_up: 3,
         max_step_down: 3,
-        resources: Default::default(),
+        resources: crate::domain::limits::ResourceBounds::default(),
         highest_criticality: Criticality::Critical,
         allow_zero: false,
     };
