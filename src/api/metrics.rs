@@ -130,6 +130,10 @@ impl Families<'_> {
         let Some(kind) = samples.peek().map(|(_, first)| first.metric_type()) else { return Ok(()) };
         let mut family = self.0.encode_descriptor(name, help, None, kind)?;
         for (labels, metric) in samples {
+            if labels.is_empty() {
+                // The only sample of its family, written without the empty braces that not every reader takes.
+                return metric.encode(family);
+            }
             metric.encode(family.encode_family(&labels)?)?;
         }
         Ok(())

@@ -9,7 +9,7 @@ import { spark } from "./spark.js";
 export function cards(state, actions) {
   const count = state.groups.reduce((sum, group) => sum + group.targets.length, 0);
   const body = state.groups.length
-    ? state.groups.map((group) => groupBlock(group, state, actions))
+    ? el("div", { class: "groups" }, state.groups.map((group) => groupBlock(group, state, actions)))
     : empty("No groups yet. Each IntelligentPodAutoscaler appears here with its workloads, as soon as one is created.");
   return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group"), total(state.groups)),
     body, state.rejected.map(rejected));
@@ -27,7 +27,7 @@ function total(groups) {
 function groupBlock(group, state, actions) {
   const { name, namespace, label } = groupOf(group.group);
   const troubles = group.conditions.filter(isTrouble);
-  return el("div", { class: "group" },
+  return el("div", { class: group.targets.length > 1 ? "group group-wide" : "group" },
     el("div", { class: "group-head" },
       el("h3", {}, namespace ? [el("span", { class: "quiet" }, `${namespace}/`), name] : label),
       el("span", { class: "quiet" }, asked(group.asked)),

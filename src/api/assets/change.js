@@ -16,8 +16,9 @@ export function brief(change) {
   }
 }
 
-/// Which way it goes: `up`, `down` or `same`.
+/// The icon of which way it goes; a finding goes no way and warns.
 export function direction(change) {
+  if (change.kind === "Finding") return "warn";
   if (change.kind === "Replicas") return change.to > change.from ? "up" : change.to < change.from ? "down" : "same";
   return change.kind === "Headroom" || change.kind === "NodePool" ? "up" : "same";
 }

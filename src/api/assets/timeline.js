@@ -68,7 +68,7 @@ function row(record, played) {
       el("span", { class: "time", title: record.at }, clock(record.at)), el("a", { href: link, tabindex: "-1" }, groupOf(record.group).label),
       el("span", { class: "grow" }), tickVerdict(record.closed?.verdict)),
     done.map((item) => line(item, played)),
-    (record.closed?.findings ?? []).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
+    (record.closed?.findings ?? []).filter((finding) => !done.some(({ change }) => change.kind === "Finding" && change.target === finding.target && change.cause === finding.cause)).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
     done.length === 0 && el("div", { class: "row-line quiet" }, explainEmpty(record)));
 }
 
