@@ -188,3 +188,6 @@ fn settle(
     rejected.sort_by(|a, b| (&a.group, &a.uid).cmp(&(&b.group, &b.uid)));
     (accepted, rejected)
 }
+
+#[cfg(test)]
+mod tests;
