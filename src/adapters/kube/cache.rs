@@ -20,7 +20,7 @@ use super::meta::ObjectName;
 use crate::ports::PortError;
 
 /// A watch that has failed for so long shows an old world, and nothing may follow from it. The watcher's longest pause between tries is 30 s.
-const STALE_AFTER: Duration = Duration::from_secs(120);
+const STALE_AFTER: Duration = Duration::from_mins(2);
 /// Failures further apart than this are two troubles, the first one mended (a mended watch without changes says nothing).
 const SAME_TROUBLE: Duration = Duration::from_secs(90);
 

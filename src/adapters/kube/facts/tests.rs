@@ -258,7 +258,7 @@ fn junk() -> impl Strategy<Value = Option<Value>> {
 }
 
 /// Replaces or removes the `n`th place of a value, counted depth first.
-fn put(value: &mut Value, n: &mut usize, with: &Option<Value>) -> bool {
+fn put(value: &mut Value, n: &mut usize, with: Option<&Value>) -> bool {
     let places: Vec<String> = match value {
         Value::Object(map) => map.keys().cloned().collect(),
         Value::Array(list) => (0..list.len()).map(|i| i.to_string()).collect(),
@@ -269,7 +269,7 @@ fn put(value: &mut Value, n: &mut usize, with: &Option<Value>) -> bool {
             match (value, with) {
                 (Value::Object(map), Some(with)) => drop(map.insert(place, with.clone())),
                 (Value::Object(map), None) => drop(map.remove(&place)),
-                (Value::Array(list), with) => list[place.parse::<usize>().unwrap()] = with.clone().unwrap_or(Value::Null),
+                (Value::Array(list), with) => list[place.parse::<usize>().unwrap()] = with.cloned().unwrap_or(Value::Null),
                 _ => unreachable!("only objects and arrays have places"),
             }
             return true;
@@ -297,7 +297,7 @@ proptest! {
         let mut cluster = whole_cluster();
         for (part, place, with) in &breaks {
             let mut n = *place;
-            put(cluster.parts()[*part], &mut n, with);
+            put(cluster.parts()[*part], &mut n, with.as_ref());
         }
         let facts = facts(&cluster.seen(), now());
         let broken = |part: usize| breaks.iter().any(|(broken, _, _)| *broken == part);
