@@ -21,7 +21,7 @@ const main = document.getElementById("main");
 const foot = document.getElementById("foot");
 const notice = document.getElementById("notice");
 
-const kept = { about: null, state: null, stale: null, records: [], before: null, pages: 1, filter: "", waiting: [], head: null };
+const kept = { about: null, state: null, stale: null, records: [], before: null, pages: 1, filter: "", waiting: [], head: null, sent: new Map() };
 
 const ask = askBox();
 const places = { queue: el("div", {}), targets: el("div", {}), nodes: el("div", {}), timeline: el("div", {}) };
@@ -40,7 +40,10 @@ const actions = {
   async decide(item, verb) {
     const past = verb === "approve" ? "Approved" : "Rejected";
     const done = await attempt(() => post(`proposals/${encodeURIComponent(item.proposal.id)}/${verb}`, { digest: item.digest }), `${past}. The next tick judges it again before anything is done.`);
-    if (done) forget();
+    if (done) {
+      kept.sent.set(item.proposal.id, verb);
+      forget();
+    }
     return done;
   },
   filter(group) {
@@ -116,7 +119,7 @@ async function poll() {
     const fresh = await look();
     const recovered = kept.stale !== null;
     kept.stale = null;
-    if (fresh || recovered) draw();
+    if (fresh || recovered || held) draw();
     if (!routed) {
       routed = true;
       await route();
@@ -141,11 +144,26 @@ function drawFrame() {
   document.title = `${kept.waiting.filter((item) => !item.closed && item.decisions.length === 0).length ? "● " : ""}${kept.about.title} · ${kept.state.cluster}`;
 }
 
+let held = false;
+let pressed = false;
+
+/// A person in the middle of a click, a choice or a selection is not to lose it under the pointer: what is new waits until then.
+function busy() {
+  const chosen = getSelection();
+  return pressed || document.activeElement?.matches("select") || (!chosen.isCollapsed && main.contains(chosen.anchorNode));
+}
+
+for (const [event, down] of [["pointerdown", true], ["pointerup", false], ["pointercancel", false]]) {
+  document.addEventListener(event, () => { pressed = down; });
+}
+
 function draw() {
   if (!kept.state) return;
   drawFrame();
+  held = busy();
+  if (held) return;
   const { state, about } = kept;
-  show(places.queue, queue(kept.waiting, state, about, actions));
+  show(places.queue, queue(kept.waiting, state, about, kept.sent, actions));
   show(places.targets, cards(state, actions));
   show(places.nodes, nodes(state.nodes));
   show(places.timeline, timeline(kept.records, state.groups.map((view) => view.group), kept.filter, kept.before !== null, state.model?.played_by, actions));

@@ -5,18 +5,18 @@ import { brief, diff } from "./change.js";
 import { clock, group as groupOf, plural, recordLink, seconds, signedPerHour, span } from "./format.js";
 import { decisive, origin } from "./verdicts.js";
 
-/// `actions.decide(proposal, verb)` answers a promise; `now` is the tick's clock.
-export function queue(waiting, state, about, actions) {
+/// `sent` holds what was decided here and no tick has taken up yet; `actions.decide(proposal, verb)` answers a promise.
+export function queue(waiting, state, about, sent, actions) {
   const open = waiting.filter((item) => !item.closed);
   const ended = waiting.filter((item) => item.closed).slice(-3);
   const aside = open.length ? badge("waiting", plural(open.length, "proposal")) : null;
   return section("queue", "Waiting for a person", aside,
     open.length === 0 && empty("Nothing waits. Changes of workloads in Recommend, and changes that a guardrail holds to be unusual, are put here to be approved or rejected."),
-    open.map((item) => proposal(item, state, about, actions)),
+    open.map((item) => proposal(item, state, about, sent, actions)),
     ended.length > 0 && el("ul", { class: "ended" }, ended.map((item) => el("li", { class: "quiet" }, `${clock(item.proposal.made)} ${brief(item.proposal.change)}: ended`, decided(item)))));
 }
 
-function proposal(item, state, about, actions) {
+function proposal(item, state, about, sent, actions) {
   const { proposal: wanted, digest, decisions } = item;
   const name = brief(wanted.change);
   const left = seconds(state.at, item.expires);
@@ -36,8 +36,9 @@ function proposal(item, state, about, actions) {
         item.review ? decisive(item.review) : el("p", { class: "quiet" }, "The record of its review is out of reach."),
         item.record && el("a", { class: "link", href: recordLink(item.record.group, item.record.tick) }, "the whole decision", icon("link")))),
     decisions.length ? el("p", { class: "proposal-decided" }, decided(item), " The next tick judges it again and then carries it out, whole or not at all.")
+      : sent.has(wanted.id) ? el("p", { class: "proposal-decided" }, badge("waiting", sent.get(wanted.id) === "approve" ? "approved here" : "rejected here"), " The next tick takes it up.")
       : about.decisions ? buttons(item, name, actions)
-        : el("p", { class: "quiet" }, "Read-only here: decide with ", el("code", {}, `ipa proposals approve ${wanted.id}`), "."));
+      : el("p", { class: "quiet" }, "Read-only here: decide with ", el("code", {}, `ipa proposals approve ${wanted.id}`), "."));
 }
 
 function buttons(item, name, actions) {

@@ -18,7 +18,11 @@ export function timeline(records, groups, chosen, more, played, actions) {
 
 function filter(groups, chosen, actions) {
   const options = [["", "all groups"], ...groups.map((group) => [group, groupOf(group).label])];
-  return el("select", { "aria-label": "Show one group", "data-key": "timeline filter", on: { change: (event) => actions.filter(event.target.value) } },
+  const choose = (event) => {
+    event.target.blur();
+    actions.filter(event.target.value);
+  };
+  return el("select", { "aria-label": "Show one group", "data-key": "timeline filter", on: { change: choose } },
     options.map(([value, label]) => el("option", { value, selected: value === chosen }, label)));
 }
 
