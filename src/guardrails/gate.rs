@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::memory::{ChangeMark, Commitment, GateMemory, RegretAccount};
 use crate::domain::outcome::{Outcome, OutcomeResult};
-use crate::domain::proposal::{Change, Origin};
+use crate::domain::proposal::Change;
 use crate::domain::snapshot::Snapshot;
 
 /// No write takes longer to be seen: what is still unseen then was lost.
@@ -38,7 +38,7 @@ pub fn settle(snapshot: &Snapshot, mut gate: GateMemory) -> GateMemory {
 /// Takes in what came of a released change: a change that is in the cluster is remembered, one that certainly is not frees what it was charged.
 /// What is not known stays charged until a snapshot shows it, or it has grown old.
 #[must_use]
-pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -> GateMemory {
+pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome) -> GateMemory {
     match &outcome.result {
         OutcomeResult::Applied { .. } | OutcomeResult::Confirmed => {
             let mark = match &outcome.change {
@@ -48,7 +48,7 @@ pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome, origin: Origin) -
             };
             if let (Some((from, to)), Some(target)) = (mark, outcome.change.target()) {
                 let marks = gate.changes.entry(target.clone()).or_default();
-                marks.push_back(ChangeMark { at: outcome.at, origin, from, to });
+                marks.push_back(ChangeMark { at: outcome.at, origin: outcome.origin, from, to });
                 while marks.len() > MOST_MARKS {
                     marks.pop_front();
                 }
@@ -143,6 +143,7 @@ fn follow_the_usual(gate: &mut GateMemory, snapshot: &Snapshot) {
 mod tests {
     use super::*;
     use crate::domain::names::{GroupId, ProposalId};
+    use crate::domain::proposal::Origin;
     use crate::domain::units::MicroUsd;
     use crate::guardrails::testing::{Setup, calm, minutes_ago, now, replicas, resources, web};
 
@@ -194,8 +195,9 @@ mod tests {
             gate.commitments.window = [(minutes_ago(1), 2)].into();
             gate
         };
-        let outcome = |result| Outcome { proposal: ProposalId("t6-1".into()), change: replicas(12), result, at: now() };
-        let after = |result| charge_outcome(charged(), &outcome(result), Origin::Planner);
+        let outcome =
+            |result| Outcome { proposal: ProposalId("t6-1".into()), origin: Origin::Planner, change: replicas(12), result, at: now() };
+        let after = |result| charge_outcome(charged(), &outcome(result));
 
         let applied = after(OutcomeResult::Applied { resource_version: None });
         let mark = ChangeMark { at: now(), origin: Origin::Planner, from: 10, to: 12 };
@@ -209,8 +211,14 @@ mod tests {
 
     #[test]
     fn no_more_than_32_marks_are_kept() {
-        let outcome = Outcome { proposal: ProposalId("x".into()), change: replicas(12), result: OutcomeResult::Confirmed, at: now() };
-        let gate = (0..40).fold(GateMemory::default(), |gate, _| charge_outcome(gate, &outcome, Origin::Planner));
+        let outcome = Outcome {
+            proposal: ProposalId("x".into()),
+            origin: Origin::Planner,
+            change: replicas(12),
+            result: OutcomeResult::Confirmed,
+            at: now(),
+        };
+        let gate = (0..40).fold(GateMemory::default(), |gate, _| charge_outcome(gate, &outcome));
         assert_eq!(gate.changes[&web()].len(), 32);
     }
 
