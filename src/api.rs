@@ -211,6 +211,100 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn fault_t21_every_route_asks_for_the_token_but_probes_and_the_bare_page() {
+        let token = "a-token-of-some-length";
+        let mut fixture = Fixture::new().await;
+        fixture.server.settings.token = Some(Token::new(token).unwrap());
+        fixture.tell_a_story().await;
+        let _loop_goes_on = fixture.asked.take();
+        let api = fixture.serve();
+        let decide = format!("/api/v1/proposals/{}/approve", testing::WAITING);
+        let reject = decide.replace("approve", "reject");
+        let digest = r#"{"digest":"0"}"#;
+        let question = r#"{"question":"why web?"}"#;
+        // method, path, body, status without a token, with another, with the token
+        let table: [(&str, &str, &str, [u16; 3]); 17] = [
+            ("GET", "/healthz", "", [200, 200, 200]),
+            ("GET", "/readyz", "", [200, 200, 200]),
+            ("GET", "/", "", [200, 200, 200]),
+            ("GET", "/assets/app.js", "", [200, 200, 200]),
+            ("GET", "/metrics", "", [401, 401, 200]),
+            ("GET", "/api/v1/about", "", [401, 401, 200]),
+            ("GET", "/api/v1/state", "", [401, 401, 200]),
+            ("GET", "/api/v1/records", "", [401, 401, 200]),
+            ("GET", "/api/v1/records/shop/front/812", "", [401, 401, 200]),
+            ("GET", "/api/v1/targets/shop/apps/deployments/web/why", "", [401, 401, 200]),
+            ("POST", "/api/v1/chat", question, [401, 401, 200]),
+            ("GET", "/api/v1/proposals", "", [401, 401, 200]),
+            ("POST", &decide, digest, [401, 401, 409]),
+            ("POST", &reject, digest, [401, 401, 409]),
+            ("POST", "/api/v1/groups/shop/front/ask", "", [401, 401, 202]),
+            ("GET", "/api/v1/audit/head", "", [401, 401, 200]),
+            ("GET", "/api/v1/nothing", "", [401, 401, 404]),
+        ];
+        for (method, path, body, expected) in table {
+            let json = ("content-type", "application/json");
+            let (bad, good) = ("Bearer another-token-of-length".to_owned(), format!("Bearer {token}"));
+            let answers = [
+                api.send(method, path, &[json], body).await,
+                api.send(method, path, &[json, ("authorization", &bad)], body).await,
+                api.send(method, path, &[json, ("authorization", &good)], body).await,
+            ];
+            assert_eq!([answers[0].status, answers[1].status, answers[2].status], expected, "{method} {path}");
+            for answer in answers.iter().filter(|answer| answer.status >= 400) {
+                assert!(answer.json["error"].is_string() && answer.json["mend"].is_string(), "{method} {path}: {}", answer.text);
+            }
+            if expected[0] == 401 {
+                assert!(answers[0].header("www-authenticate").starts_with("Bearer"), "{path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn fault_t21_no_route_changes_anything_by_being_read() {
+        let api = Fixture::new().await.serve();
+        for path in [
+            "/api/v1/chat",
+            "/api/v1/proposals/t811-model-1/approve",
+            "/api/v1/proposals/t811-model-1/reject",
+            "/api/v1/groups/shop/front/ask",
+        ] {
+            for method in ["GET", "HEAD", "PUT", "DELETE"] {
+                assert_eq!(api.send(method, path, &[], "").await.status, 405, "{method} {path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn fault_t08_a_strange_host_or_a_strange_page_gets_no_further_than_the_gate() {
+        let api = Fixture::new().await.serve();
+        assert_eq!(api.get_with("/api/v1/state", &[("host", "evil.example")]).await.status, 421);
+        assert_eq!(api.get_with("/", &[("host", "evil.example")]).await.status, 421);
+        assert_eq!(api.get_with("/healthz", &[("host", "evil.example")]).await.status, 200, "probes come by any name");
+        let headers = [("content-type", "application/json"), ("origin", "http://evil.example")];
+        assert_eq!(api.send("POST", "/api/v1/chat", &headers, r#"{"question":"why web?"}"#).await.status, 403);
+    }
+
+    #[tokio::test]
+    async fn fault_c08_hostile_text_leaves_as_the_json_text_it_is() {
+        let hostile = "\"><script>alert(1)</script>![x](http://evil.example/x.png)\u{202e}\n";
+        let fixture = Fixture::new().await;
+        let mut published = testing::published();
+        published.cluster = hostile.into();
+        published.queue[0].proposal.rationale = hostile.into();
+        published.groups[0].conditions[0].message = hostile.into();
+        fixture.publisher.send_replace(Some(published.into()));
+        let api = fixture.serve();
+        let state = api.get("/api/v1/state").await;
+        assert_eq!(state.header("content-type"), "application/json");
+        assert_eq!(state.json["cluster"], hostile);
+        assert_eq!(state.json["groups"][0]["conditions"][0]["message"], hostile);
+        assert_eq!(api.get("/api/v1/proposals").await.json["proposals"][0]["proposal"]["rationale"], hostile);
+        let lost = api.get("/api/v1/%3Cscript%3Ealert(1)%3C/script%3E").await;
+        assert_eq!((lost.status, lost.header("content-type").as_str()), (404, "application/json"));
+    }
+
+    #[tokio::test]
     async fn port_zero_picks_a_free_one_and_the_server_stops_when_told() {
         let bound = Fixture::new().await.server.bind().await.unwrap();
         let address = bound.address();

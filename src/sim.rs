@@ -27,7 +27,7 @@ mod testing;
 mod workload;
 mod world;
 
-pub use change::{CONTAINER, MANAGER};
+pub use change::CONTAINER;
 pub use clock::{Hold, Pace, VirtualClock};
 pub use cluster::{SimActuator, SimCluster};
 pub use demand::{DemandCurve, Recurring, SurgeShape};

@@ -25,7 +25,7 @@ use crate::agent::dialogue::Caps;
 use crate::agent::prompt::Prompts;
 use crate::domain::limits::GateLimits;
 use crate::domain::memory::Memory;
-use crate::domain::names::{GroupId, TargetKey};
+use crate::domain::names::GroupId;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Finding, Proposal};
@@ -283,14 +283,6 @@ impl Ticker {
             self.totals.count_failure(part);
         }
         result
-    }
-}
-
-impl Pass {
-    /// Targets of a group that this pass has already moved.
-    fn moved(&self) -> BTreeSet<TargetKey> {
-        let judged = self.groups.values().flat_map(|g| &g.judged);
-        judged.filter(|j| j.fate == Fate::Applied).filter_map(|j| j.proposal.change.target().cloned()).collect()
     }
 }
 

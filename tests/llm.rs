@@ -1,6 +1,8 @@
 //! The model adapter and the dialogue against a scripted HTTP server: each known way in which a model or its server misbehaves, injected
 //! through the server's answer, ends in the floor or in a valid dialogue.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

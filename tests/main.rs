@@ -3,6 +3,7 @@
 
 mod architecture;
 mod crd;
+mod kube_adapter;
 mod llm;
 mod model_server;
 mod testbed;

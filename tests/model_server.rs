@@ -1,6 +1,8 @@
 //! A model server that says what it is told to say, over real HTTP on a loopback port: for every way in which such servers are known to
 //! misbehave. Remembers what it was asked.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::{Arc, Mutex};

@@ -25,7 +25,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use crate::agent::messages::{ModelFailure, ModelReply, ModelRequest};
-use crate::ports::{Model, ModelIdentity};
+use crate::ports::{Clock, Model, ModelIdentity};
 
 pub use config::{ModelConfig, ModelConfigError};
 use transport::{Failed, Transport};
@@ -35,6 +35,15 @@ use transport::{Failed, Transport};
 pub struct ChatModel {
     config: ModelConfig,
     http: reqwest::Client,
+}
+
+/// A model as configured, behind its circuit breaker and the day's token budget. Nothing is called yet.
+///
+/// # Errors
+/// [`ModelConfigError`] naming the field when the configuration cannot be used.
+pub fn connect(config: ModelConfig, clock: Arc<dyn Clock>) -> Result<Arc<dyn Model>, ModelConfigError> {
+    let tokens_per_day = config.tokens_per_day;
+    Ok(Arc::new(guard::GuardedModel::new(Arc::new(ChatModel::new(config)?), clock, tokens_per_day)))
 }
 
 /// Where and as whom one call is made.

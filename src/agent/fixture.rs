@@ -88,7 +88,6 @@ impl Shop {
                 origin: Origin::Planner,
                 replicas: Some((3, 4)),
                 result: "Applied".into(),
-                reason: Some(SizingReason::Forecast),
             }],
         };
         let plan = plan(naming, &group, &keys, names);

@@ -77,7 +77,7 @@ impl Mistake {
 
     /// A number out of range.
     #[must_use]
-    pub fn out_of_range(field: &str, given: impl ToString, range: &str) -> Self {
+    pub fn out_of_range(field: &str, given: u64, range: &str) -> Self {
         Self::OutOfRange { field: field.to_owned(), given: given.to_string(), range: range.to_owned() }
     }
 

@@ -17,8 +17,8 @@ pub struct Rationale(String);
 impl Rationale {
     /// The words.
     #[must_use]
-    pub fn into_text(self) -> String {
-        self.0
+    pub fn text(&self) -> String {
+        self.0.clone()
     }
 }
 

@@ -24,7 +24,7 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::aliases::Aliases;
+use super::aliases::{Aliases, TargetAlias};
 use super::arguments;
 use super::brief::judged;
 use super::messages::ToolSpec;
@@ -81,7 +81,7 @@ pub enum Effect {
 /// What a tool gives before it is put into words.
 enum Answer {
     Reading(Value),
-    Proposing(Wish),
+    Proposing(Box<Wish>),
     Finishing(Conclusion),
 }
 
@@ -133,7 +133,7 @@ macro_rules! tools {
 
             fn run(self, context: &ToolContext<'_>, noted: &[Proposal], text: &str) -> Result<Answer, Mistake> {
                 match self {
-                    $(Self::$variant => $module::run(context, noted, arguments::read(text)?),)*
+                    $(Self::$variant => $module::run(context, noted, &arguments::read(text)?),)*
                 }
             }
         }
@@ -178,7 +178,7 @@ fn answer_one(from: &ToolContext<'_>, call: &ToolCall, noted: &[Proposal]) -> To
     let (content, effect) = match answer {
         Ok(Answer::Reading(value)) => (value.to_string(), Effect::Read),
         Ok(Answer::Proposing(wish)) => {
-            let proposal = from.proposal(wish, noted);
+            let proposal = from.proposal(*wish, noted);
             let told = json!({ "noted": proposal.id, "review": from.review(&proposal, noted) });
             (told.to_string(), Effect::Proposed(Box::new(proposal)))
         }
@@ -200,6 +200,11 @@ impl ToolContext<'_> {
     /// Minutes since `at`, never negative.
     fn minutes_since(&self, at: Timestamp) -> i64 {
         self.now().duration_since(at).as_mins().max(0)
+    }
+
+    /// The alias that a question is narrowed to, once it is known to stand for something.
+    fn only_target(&self, alias: Option<&TargetAlias>) -> Result<Option<String>, Mistake> {
+        alias.map(|alias| self.aliases.target(alias).map(|_| alias.0.clone())).transpose()
     }
 
     /// A target as the cluster shows it and as its group names it.
@@ -242,7 +247,7 @@ impl ToolContext<'_> {
         let reviews = guardrails::judge(self.snapshot, self.plan, &self.snapshot.memory.gate.commitments, &batch);
         let review = reviews.iter().find(|r| r.proposal == proposal.id);
         let view = judged(proposal, review);
-        let becomes = review.filter(|r| r.verdict == Verdict::Clamp).and_then(|r| becomes(r));
+        let becomes = review.filter(|r| r.verdict == Verdict::Clamp).and_then(becomes);
         json!({ "verdict": view.verdict, "rule": view.rule, "value": view.value, "limit": view.limit, "becomes_replicas": becomes })
     }
 }

@@ -89,7 +89,7 @@ fn model(families: &mut Families, published: &Published) -> Result<(), Error> {
     let Some(model) = &published.model else { return Ok(()) };
     let open = match model.availability.as_str() {
         "BreakerOpen" => Some(1.0),
-        "Ready" | "BudgetSpent" => Some(0.0),
+        "Available" | "BudgetSpent" => Some(0.0),
         _ => None,
     };
     if let Some(open) = open {

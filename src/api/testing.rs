@@ -266,7 +266,7 @@ pub(super) fn published() -> Published {
         model: Some(ModelView {
             model: "expert".into(),
             played_by: Some("scripted expert".into()),
-            availability: "Ready".into(),
+            availability: "Available".into(),
             tokens_remaining: Some(180_000),
         }),
         totals,

@@ -36,7 +36,9 @@ impl Rates {
     /// The fan of valid rates for `offers`; the best one for the pods as a whole serves as the worth of pods.
     pub fn of(pods: &[PodClass], offers: &[Offer<'_>]) -> Self {
         let mut total = ResourceList::default();
-        pods.iter().for_each(|class| total.add(&one_pod(&class.shape.requests), class.count));
+        for class in pods {
+            total.add(&one_pod(&class.shape.requests), class.count);
+        }
         let total = amounts(&total);
         let share = |part: f64, of: f64| if of > 0.0 { part / of } else { 0.0 };
         let mut directions: Vec<[f64; 3]> = (0..=DIRECTIONS)

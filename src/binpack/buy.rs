@@ -10,10 +10,13 @@ use crate::domain::plan::PlannedNode;
 use crate::domain::workload::ResourceList;
 use crate::scheduling::count_that_fits;
 
+/// Pods of a node: which class, how many.
+type Pattern = Vec<(usize, u32)>;
+
 /// Nodes bought with one pattern.
 struct Bought {
     offer: usize,
-    pattern: Vec<(usize, u32)>,
+    pattern: Pattern,
     times: u32,
 }
 
@@ -41,7 +44,7 @@ pub(super) fn buy(
         .collect();
     let fill = |offer: usize, left: &[u32]| {
         let mut room = offers[offer].instance.allocatable.clone();
-        let mut pattern = Vec::new();
+        let mut pattern = Pattern::new();
         for class in order.iter().copied().filter(|class| left[*class] > 0) {
             if takes[offer].as_ref().is_some_and(|takes| !takes[class]) {
                 continue;
@@ -60,21 +63,21 @@ pub(super) fn buy(
     let mut bought: Vec<Bought> = Vec::new();
     let mut tried = 0u64;
     while order.iter().any(|class| left[*class] > 0) {
-        let mut best: Option<(f64, usize, Vec<(usize, u32)>)> = None;
-        for offer in 0..offers.len() {
+        let mut best: Option<(f64, usize, Pattern)> = None;
+        for (index, offer) in offers.iter().enumerate() {
             // Without time to choose, the first that takes anything does.
             if best.is_some() && (tried >= iterations || stop()) {
                 break;
             }
-            if allowance.times(&offers[offer], request) == 0 {
+            if allowance.times(offer, request) == 0 {
                 continue;
             }
             tried += 1;
-            let pattern = fill(offer, left);
+            let pattern = fill(index, left);
             let held: f64 = pattern.iter().map(|(class, count)| worth[*class] * f64::from(*count)).sum();
-            let score = held / (offers[offer].price.0.max(1)) as f64;
+            let score = held / offer.price.0.max(1) as f64;
             if !pattern.is_empty() && best.as_ref().is_none_or(|(held, ..)| score > *held) {
-                best = Some((score, offer, pattern));
+                best = Some((score, index, pattern));
             }
         }
         let Some((_, offer, pattern)) = best else { break };
@@ -108,7 +111,9 @@ pub(super) fn buy(
 /// The cheapest offer of the same pool and way to pay, no larger, that holds the pattern: limits that allowed the one allow the other.
 fn shrunk(from: usize, pattern: &[(usize, u32)], offers: &[Offer<'_>], requests: &[ResourceList], takes: &[Option<Vec<bool>>]) -> usize {
     let mut needed = ResourceList::default();
-    pattern.iter().for_each(|(class, count)| needed.add(&requests[*class], *count));
+    for (class, count) in pattern {
+        needed.add(&requests[*class], *count);
+    }
     let held = &offers[from];
     (0..offers.len())
         .filter(|index| {

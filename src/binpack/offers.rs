@@ -36,20 +36,20 @@ impl Labels for Offer<'_> {
             _ => {
                 let own = self.instance.labels.get(key).map(|value| &**value);
                 let family = || key.ends_with("/instance-family").then_some(&*self.instance.family);
-                own.or_else(family).or_else(|| self.from_pool(key))
+                own.or_else(family).or_else(|| self.pool_label(key))
             }
         }
     }
 }
 
-impl<'a> Offer<'a> {
+impl Offer<'_> {
     /// Whether a label is a machine's own, so that no pool can give it.
     fn of_machine(&self, key: &str) -> bool {
         matches!(key, ZONE | CAPACITY_TYPE | INSTANCE_TYPE) || self.instance.labels.contains_key(key) || key.starts_with("karpenter.k8s.")
     }
 
     /// A label that the pool puts on its nodes: a requirement with one value becomes one.
-    fn from_pool(&self, key: &str) -> Option<&str> {
+    fn pool_label(&self, key: &str) -> Option<&str> {
         if self.of_machine(key) {
             return None;
         }
@@ -225,7 +225,9 @@ impl Allowance {
                 *left = if *left == u64::MAX { *left } else { left.saturating_sub(amount) };
             }
         };
-        pool.map(|pool| take(&mut self.pools[pool]));
+        if let Some(pool) = pool {
+            take(&mut self.pools[pool]);
+        }
         if let Some(fleet) = fleet {
             take(&mut self.fleets[fleet]);
             let (on_demand, all) = &mut self.shares[fleet];

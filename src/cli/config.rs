@@ -4,16 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{ConfigArgs, ModelArgs};
 use crate::adapters::llm::ModelConfig;
-use crate::adapters::prometheus::PrometheusConfig;
+use crate::adapters::prices::BuiltinPricesConfig;
+use crate::adapters::prometheus::config::PrometheusConfig;
 use crate::domain::limits::{GateLimits, Mode};
 
 /// The administrators' configuration. Every part is optional; flags and environment go before it.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     /// The cluster's name, part of every record. Default: the kubeconfig's context, or `in-cluster`.
@@ -27,6 +27,8 @@ pub struct Config {
     /// Limits of the gate: cool-downs, change budget, staleness. The mode stands at the top.
     #[serde(deserialize_with = "without_mode")]
     pub gate: GateLimits,
+    /// Which built-in price lists count, and in which zones. Default: all of them.
+    pub prices: BuiltinPricesConfig,
     /// Where the HTTP server listens. Default 127.0.0.1:8080.
     pub listen: Option<std::net::SocketAddr>,
     /// File that holds the token that the HTTP server asks for; needed when it listens beyond loopback.
@@ -83,7 +85,7 @@ impl Config {
                 let Some(name) = &flags.model else {
                     bail!("--model-url needs --model: name the model that the server should answer with");
                 };
-                self.model = Some(ModelConfig::at(url, name));
+                self.model = Some(ModelConfig::new(url, name));
             }
             (None, None) if flags.model.is_some() => bail!("--model needs --model-url: name the server that offers it"),
             (None, None) if flags.model_key_file.is_some() => bail!("--model-key-file needs --model-url: name the server it is for"),

@@ -13,8 +13,8 @@ use tokio::sync::{mpsc, watch};
 use super::output::print_json_line;
 use super::{Answer, Config, ConfigArgs, ModelArgs, Output, report};
 use crate::adapters::ledger::{self, SqliteLedger};
-use crate::adapters::llm::ConfiguredModel;
-use crate::adapters::prices::BuiltinPrices;
+use crate::adapters::llm;
+use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
 use crate::api::{Server, ServerSettings};
 use crate::controller::{self, Rhythm};
 use crate::domain::limits::{GateLimits, Mode};
@@ -59,7 +59,9 @@ impl Demo {
     pub(super) async fn run(self, output: Output) -> anyhow::Result<Answer> {
         self.check()?;
         let pace = if self.headless { Pace::Headless } else { Pace::Times(self.speed) };
-        let simulation = sim::demo(self.seed, pace, Arc::new(BuiltinPrices::default())).await.context("failed to start the demo")?;
+        let lists = vec![ListConfig { list: PriceList::AWS, zones: Vec::new() }];
+        let prices = BuiltinPrices::new(&BuiltinPricesConfig { lists })?;
+        let simulation = sim::demo(self.seed, pace, Arc::new(prices)).await.context("failed to start the demo")?;
         let ledger = Arc::new(self.open_ledger().await?);
         let model = self.player(&simulation)?;
         let ports = simulation.ports(Some(model.clone()), ledger.clone());
@@ -100,7 +102,7 @@ impl Demo {
     fn player(&self, simulation: &Simulation) -> anyhow::Result<Arc<dyn Model>> {
         let config = Config::load(&ConfigArgs::default(), &self.model)?;
         Ok(match config.model {
-            Some(model) => Arc::new(ConfiguredModel::new(model, simulation.clock.clone())?),
+            Some(model) => llm::connect(model, simulation.clock.clone())?,
             None => Arc::new(Expert::default()),
         })
     }

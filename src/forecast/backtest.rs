@@ -23,6 +23,8 @@ pub(super) const LEAST_KNOWN: usize = 24;
 const SIMPLER_WINS: f64 = 0.98;
 /// Origins between two looks at the errors so far, when a forecast is scored as it would have been made.
 const RELEARN_EVERY: usize = 12;
+/// Origins that candidates are compared at, about: with more, neighbours say nearly the same.
+const COMPARED_ORIGINS: usize = 144;
 /// Folds of a day that a whole procedure is judged on.
 const FOLDS: usize = 7;
 const DAY_S: i64 = 86_400;
@@ -49,8 +51,8 @@ fn steps(grid: &Grid, minutes: u16) -> usize {
     usize::try_from((i64::from(minutes) * 60 + grid.step / 2) / grid.step).unwrap_or(1).max(1)
 }
 
-/// Runs a model over `grid` and forecasts `ahead` samples from every origin at or after `from`.
-fn trial(model: &Model, known: &Working, from: usize, ahead: &[usize]) -> Vec<Vec<Point>> {
+/// Runs a model over the grid and forecasts `ahead` samples from every `stride`th origin at or after `from`.
+fn trial(model: &Model, known: &Working, from: usize, ahead: &[usize], stride: usize) -> Vec<Vec<Point>> {
     let grid = &known.grid;
     let mut points = vec![Vec::with_capacity(grid.values.len().saturating_sub(from)); ahead.len()];
     let warm = from.saturating_sub(WARM_UP);
@@ -58,7 +60,7 @@ fn trial(model: &Model, known: &Working, from: usize, ahead: &[usize]) -> Vec<Ve
     let shift = offset_at(&known.zone, grid.time(grid.values.len().saturating_sub(1)));
     for origin in warm..grid.values.len() {
         model.follow(&mut at, grid.values[origin], grid.middle(origin) + shift, 1.0);
-        if origin < from || !grid.values[origin].is_finite() {
+        if origin < from || !(origin - from).is_multiple_of(stride) || !grid.values[origin].is_finite() {
             continue;
         }
         for (points, ahead) in points.iter_mut().zip(ahead) {
@@ -154,7 +156,8 @@ fn score(model: &Model, points: &[Point], mut errors: VecDeque<f32>) -> Score {
 /// of skill. Their widths are learned as a model's are.
 fn naive_losses(known: &Working, from: usize, ahead: usize, offset: f64) -> Vec<f64> {
     let grid = &known.grid;
-    let last = Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(1.0, 1.0), base: 0.0 };
+    let last =
+        Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(1.0, 1.0), base: 0.0, shift: f64::INFINITY };
     let backs = [Some(ahead), samples(grid, DAY_S), samples(grid, 7 * DAY_S)];
     let lossy = |back: usize| {
         // A season that the past does not hold is no rival.
@@ -179,6 +182,7 @@ fn samples(grid: &Grid, seconds: i64) -> Option<usize> {
 }
 
 /// What tells one candidate from another across fits on different stretches.
+#[expect(clippy::float_cmp, reason = "both come from the same menu, bit for bit")]
 fn same_candidate(a: &Model, b: &Model) -> bool {
     let gain_matters = matches!(a.kind, ModelKind::Level | ModelKind::SeasonalNaive);
     a.kind == b.kind
@@ -204,21 +208,24 @@ pub(super) fn fit(known: &Working, lead_minutes: u16, named: Option<ModelKind>, 
         models.retain(|m| m.kind == kind);
     }
     let mut scratch = Vec::new();
-    let mut best: Option<(f64, Model, Vec<Point>)> = None;
+    let mut best: Option<(f64, Model)> = None;
     for model in models {
-        let Some(points) = trial(&model, known, from, &[lead]).pop() else { continue };
+        let Some(points) = trial(&model, known, from, &[lead], (window / COMPARED_ORIGINS).max(1)).pop() else { continue };
         let row = offsets(errors_of(&model, &points).iter(), &mut scratch);
         let mut total = Score::default();
-        points.iter().for_each(|point| total.add(&model, point, &row));
+        for point in &points {
+            total.add(&model, point, &row);
+        }
         let needed = |best: &Model, loss: f64| if best.kind == model.kind { loss } else { loss * SIMPLER_WINS };
-        if total.count > 0 && best.as_ref().is_none_or(|(loss, held, _)| total.loss() < needed(held, *loss)) {
-            best = Some((total.loss(), model, points));
+        if total.count > 0 && best.as_ref().is_none_or(|(loss, held)| total.loss() < needed(held, *loss)) {
+            best = Some((total.loss(), model));
         }
     }
-    let (_, tried, points) = best?;
+    let (_, tried) = best?;
+    let points = trial(&tried, known, from, &[lead], 1).pop()?;
     let naive = naive_losses(known, from, lead, tried.offset).into_iter().min_by(f64::total_cmp);
     let quality = score(&tried, &points, VecDeque::new()).quality(naive);
-    let errors = trial(&tried, known, from, &ERROR_MINUTES.map(|m| steps(grid, m))).iter().map(|p| errors_of(&tried, p)).collect();
+    let errors = trial(&tried, known, from, &ERROR_MINUTES.map(|m| steps(grid, m)), 1).iter().map(|p| errors_of(&tried, p)).collect();
     let slow = matches!(tried.kind, ModelKind::Ets | ModelKind::Mstl);
     let model = candidates(known, slow).into_iter().find(|m| same_candidate(m, &tried)).unwrap_or(tried);
     Some(Fitted { model, errors, quality })
@@ -269,7 +276,7 @@ fn backtest(known: &Working, lead_minutes: u16, named: Option<ModelKind>) -> Opt
     for from in (0..folds).map(|k| first + k * fold) {
         let Some(fitted) = fit(&known.until(grid.time(from - 1)), lead_minutes, named, true) else { continue };
         let fold = known.until(grid.time(from + fold - 1));
-        let points = trial(&fitted.model, &fold, from, &[lead]).pop()?;
+        let points = trial(&fitted.model, &fold, from, &[lead], 1).pop()?;
         // The errors of the trial before, at the horizon that is nearest to the lead.
         let nearest = ERROR_MINUTES.iter().enumerate().min_by_key(|(_, m)| m.abs_diff(lead_minutes)).map_or(0, |(i, _)| i);
         let part = score(&fitted.model, &points, fitted.errors.get(nearest).cloned().unwrap_or_default());

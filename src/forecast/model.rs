@@ -39,7 +39,7 @@ impl ModelKind {
     }
 }
 
-/// How the level follows what is seen, and how it is carried into the future. Damped Holt smoothing (Gardner and McKenzie 1985) around the
+/// How the level follows what is seen, and how it is carried into the future. Damped Holt smoothing (Gardner and `McKenzie` 1985) around the
 /// shape, with a deviation that may fade.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
@@ -73,6 +73,8 @@ pub(super) struct Model {
     pub pace: Pace,
     /// Log level that a deviation returns to.
     pub base: f64,
+    /// Surprise, of log demand, beyond which a second one in a row means that the level has shifted.
+    pub shift: f64,
 }
 
 /// Where the level stands.
@@ -80,14 +82,21 @@ pub(super) struct Model {
 pub(super) struct Standing {
     level: f64,
     trend: f64,
+    /// Samples in a row that were far above (or, negative, below) what was expected.
+    strikes: f64,
 }
 
 impl Standing {
     /// A level that begins with one sample.
     pub fn at(model: &Model, value: f32, local: i64) -> Self {
-        Self { level: model.log(value) - model.shape.at(local), trend: 0.0 }
+        Self { level: model.log(value) - model.shape.at(local), trend: 0.0, strikes: 0.0 }
     }
 }
+
+/// Far surprises in a row, in samples, beyond which the level has shifted: one may be an accident.
+const SHIFT_STRIKES: f64 = 1.1;
+/// Gain with which a shifted level is followed.
+const SHIFT_GAIN: f64 = 0.8;
 
 /// Share of mean demand that is added before the logarithm: errors below that are no errors that replicas feel.
 const OFFSET_SHARE: f64 = 0.1;
@@ -118,7 +127,7 @@ impl Model {
             sum += self.log(grid.values[index]) - self.shape.at(grid.middle(index) + shift);
             count += 1;
         }
-        (count > 0).then(|| Standing { level: sum / f64::from(count), trend: 0.0 })
+        (count > 0).then(|| Standing { level: sum / f64::from(count), trend: 0.0, strikes: 0.0 })
     }
 
     /// Follows one sample, of which only `share` (0 to 1) of an interval is known; a gap lets the trend die and the level stand.
@@ -131,6 +140,8 @@ impl Model {
         }
         let expected = at.level + phi * at.trend * share;
         let surprise = self.log(value) - self.shape.at(local) - expected;
+        at.strikes = if surprise.abs() <= self.shift || at.strikes * surprise < 0.0 { 0.0 } else { at.strikes + share * surprise.signum() };
+        let alpha = if at.strikes.abs() > SHIFT_STRIKES { alpha.max(SHIFT_GAIN) } else { alpha };
         // For part of an interval the gain is the part's: 1 − (1 − α)^share.
         let gain = if share >= 1.0 { alpha } else { 1.0 - (1.0 - alpha).max(0.0).powf(share) };
         at.level = expected + gain * surprise;
@@ -154,13 +165,20 @@ mod tests {
     use super::*;
 
     fn flat(alpha: f64) -> Model {
-        Model { kind: ModelKind::Level, offset: 1.0, shape: Shape::default(), pace: Pace::level(alpha, 1.0), base: 0.0 }
+        Model {
+            kind: ModelKind::Level,
+            offset: 1.0,
+            shape: Shape::default(),
+            pace: Pace::level(alpha, 1.0),
+            base: 0.0,
+            shift: f64::INFINITY,
+        }
     }
 
     #[test]
     fn a_gap_moves_no_level() {
         let model = flat(0.5);
-        let mut at = Standing { level: 2.0, trend: 0.0 };
+        let mut at = Standing { level: 2.0, trend: 0.0, strikes: 0.0 };
         model.follow(&mut at, f32::NAN, 0, 1.0);
         assert_eq!(at.level, 2.0);
     }
@@ -168,10 +186,20 @@ mod tests {
     #[test]
     fn five_fifths_of_a_sample_count_as_one() {
         let model = flat(0.4);
-        let (mut whole, mut parts) = (Standing { level: 0.0, trend: 0.0 }, Standing { level: 0.0, trend: 0.0 });
+        let (mut whole, mut parts) = ([0; 2]).map(|_| Standing { level: 0.0, trend: 0.0, strikes: 0.0 }).into();
         model.follow(&mut whole, 9.0, 0, 1.0);
         (0..5).for_each(|_| model.follow(&mut parts, 9.0, 0, 0.2));
         assert!((whole.level - parts.level).abs() < 1e-9, "{whole:?} {parts:?}");
+    }
+
+    #[test]
+    fn one_outlier_is_an_accident_and_two_are_a_shift() {
+        let slow = Model { shift: 0.5, ..flat(0.05) };
+        let mut at = Standing { level: 0.0, trend: 0.0, strikes: 0.0 };
+        slow.follow(&mut at, 9.0, 0, 1.0);
+        assert!(at.level < 0.2, "{at:?}");
+        slow.follow(&mut at, 9.0, 0, 1.0);
+        assert!(at.level > 1.8, "{at:?}");
     }
 
     #[test]

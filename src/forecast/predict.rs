@@ -19,10 +19,10 @@ use crate::domain::series::{History, Series, quantile};
 use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::Snapshot;
 
-/// First fits a tick may do: each is some dozen passes over two days. A fresh fleet of 10,000 has its seasons within three hours.
-const QUICK_FITS: usize = 48;
-/// Fits with every model a tick may do: each costs about as much as fifty quick ones. Where a fleet is so large that its turn takes longer
-/// than [`REFIT_AFTER`], models grow older; levels never do.
+/// Quick fits a tick may do: each is a few dozen passes over two days, one or two milliseconds. A fresh fleet of 1,000 has its seasons within
+/// an hour. Where a fleet is so large that a turn takes longer than [`REFIT_AFTER`], shapes grow older; levels never do.
+const QUICK_FITS: usize = 24;
+/// Fits with every model a tick may do: each costs about as much as ten quick ones or more.
 const COMPLETE_FITS: usize = 2;
 /// Age at which a model is fitted anew.
 const REFIT_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -32,6 +32,8 @@ const REFIT_ON_DRIFT: SignedDuration = SignedDuration::from_mins(15);
 const UNFITTED_GAIN: f64 = 0.35;
 /// Lead assumed where no start-up was seen yet, minutes.
 const USUAL_LEAD_MINUTES: u16 = 10;
+/// Minutes between two notes of a target's forecasts.
+const NOTED_EVERY_MINUTES: i64 = 5;
 /// Minutes between the points at which the path is computed; between them it is linear.
 const NODE_MINUTES: usize = 5;
 
@@ -49,10 +51,9 @@ pub struct Prediction {
 pub fn load_signal<'a>(snapshot: &'a Snapshot, group: &Group, target: &TargetKey) -> Option<(&'a SignalName, &'a Signal)> {
     let signals = snapshot.signals.get(target)?;
     let seen = |name: &SignalName| signals.get_key_value(name).filter(|(_, signal)| signal.history.latest().is_some());
-    let custom = group.signals.iter().filter(|s| s.role == SignalUse::Demand);
+    let mut custom = group.signals.iter().filter(|s| s.role == SignalUse::Demand);
     custom
-        .filter_map(|s| seen(&SignalName::Custom(s.name.as_str().into())))
-        .next()
+        .find_map(|s| seen(&SignalName::Custom(s.name.as_str().into())))
         .or_else(|| seen(&SignalName::Demand))
         .or_else(|| seen(&SignalName::Cpu))
 }
@@ -73,14 +74,16 @@ pub fn predict(snapshot: &Snapshot) -> Prediction {
         target.since.get_or_insert(snapshot.at);
     }
     let mut scratch = Vec::new();
-    for (load, complete) in due(&loads, &memory, snapshot.at) {
+    for (load, effort) in due(&loads, &memory, snapshot.at) {
         let Some(target) = memory.targets.get_mut(load.target) else { continue };
         let known = Working::of_history(&load.signal.history, load.group.time_zone.zone());
         let named = load.group.forecast_model.as_deref().and_then(ModelKind::named);
-        if let Some(fitted) = fit(&known, lead_minutes(target), named, complete) {
-            let open = target.forecaster.take().map(|old| old.open).unwrap_or_default();
-            target.forecaster = Some(remember(fitted, snapshot.at, complete, &mut scratch));
-            target.forecaster.iter_mut().for_each(|state| state.open.clone_from(&open));
+        if let Some(fitted) = fit(&known, lead_minutes(target), named, effort == Effort::Complete) {
+            let old = target.forecaster.take();
+            let complete = effort != Effort::First;
+            let mut state = remember(fitted, snapshot.at, complete, &mut scratch);
+            state.open = old.map(|old| old.open).unwrap_or_default();
+            target.forecaster = Some(state);
         }
     }
     let mut outlooks = BTreeMap::new();
@@ -113,32 +116,48 @@ fn loads(snapshot: &Snapshot) -> Vec<Load<'_>> {
     loads
 }
 
-/// What is fitted this tick: what has no model first, then what has a quick one only, then the drifted, then the oldest.
-fn due<'a>(loads: &'a [Load<'a>], memory: &PlannerMemory, now: Timestamp) -> Vec<(&'a Load<'a>, bool)> {
-    let mut quick = Vec::new();
+/// How much a fit may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// Quick, because nothing is fitted yet.
+    First,
+    /// Quick, because the model is old and of a kind that is quick to fit.
+    Again,
+    /// Every model competes.
+    Complete,
+}
+
+/// What is fitted this tick. Quick: what has no model, then the oldest. Complete: what never was, then the drifted, then the oldest of those
+/// that only a complete fit can renew.
+fn due<'a>(loads: &'a [Load<'a>], memory: &PlannerMemory, now: Timestamp) -> Vec<(&'a Load<'a>, Effort)> {
+    let mut fits = Vec::new();
+    let mut again = Vec::new();
     let mut complete = Vec::new();
     for load in loads {
-        match memory.targets.get(load.target).and_then(|t| t.forecaster.as_ref()) {
-            None => {
-                if quick.len() < QUICK_FITS && enough(&load.signal.history) {
-                    quick.push((load, false));
-                }
+        let Some(state) = memory.targets.get(load.target).and_then(|t| t.forecaster.as_ref()) else {
+            if fits.len() < QUICK_FITS && enough(&load.signal.history) {
+                fits.push((load, Effort::First));
             }
-            Some(state) => {
-                let age = now.duration_since(state.fitted);
-                let rank = match (state.complete, age >= REFIT_ON_DRIFT && drifted(state)) {
-                    (false, _) => 0u8,
-                    (true, true) => 1,
-                    (true, false) if age >= REFIT_AFTER => 2,
-                    (true, false) => continue,
-                };
-                complete.push((rank, state.fitted, load));
-            }
+            continue;
+        };
+        let age = now.duration_since(state.fitted);
+        let is_slow = matches!(ModelKind::named(&state.model), Some(ModelKind::Ets | ModelKind::Mstl));
+        if !state.complete {
+            complete.push((0u8, state.fitted, load));
+        } else if age >= REFIT_ON_DRIFT && drifted(state) {
+            complete.push((1, state.fitted, load));
+        } else if age >= REFIT_AFTER && is_slow {
+            complete.push((2, state.fitted, load));
+        } else if age >= REFIT_AFTER {
+            again.push((state.fitted, load));
         }
     }
+    again.sort_by(|a, b| (a.0, a.1.target).cmp(&(b.0, b.1.target)));
     complete.sort_by(|a, b| (a.0, a.1, a.2.target).cmp(&(b.0, b.1, b.2.target)));
-    quick.extend(complete.into_iter().take(COMPLETE_FITS).map(|(_, _, load)| (load, true)));
-    quick
+    let quick_left = QUICK_FITS - fits.len();
+    fits.extend(again.into_iter().take(quick_left).map(|(_, load)| (load, Effort::Again)));
+    fits.extend(complete.into_iter().take(COMPLETE_FITS).map(|(_, _, load)| (load, Effort::Complete)));
+    fits
 }
 
 fn enough(history: &History) -> bool {
@@ -222,13 +241,20 @@ fn level_of(history: &History, latest: f32) -> Model {
     if history.middle.latest().is_none() {
         offset = offset_of(&[latest]);
     }
-    Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace: Pace::level(UNFITTED_GAIN, 1.0), base: 0.0 }
+    Model {
+        kind: ModelKind::Level,
+        offset,
+        shape: Shape::default(),
+        pace: Pace::level(UNFITTED_GAIN, 1.0),
+        base: 0.0,
+        shift: f64::INFINITY,
+    }
 }
 
 /// Whether this tick is the one in five at which a target's forecasts are noted: spread by name, so that no tick does all the work.
 fn is_turn(target: &TargetKey, now: Timestamp) -> bool {
     let sum = target.name.bytes().fold(0i64, |sum, b| (sum * 31 + i64::from(b)) % 65_521);
-    now.as_second().div_euclid(60).rem_euclid(NODE_MINUTES as i64) == sum % NODE_MINUTES as i64
+    now.as_second().div_euclid(60).rem_euclid(NOTED_EVERY_MINUTES) == sum % NOTED_EVERY_MINUTES
 }
 
 /// An outlook from the log path `ahead` (of seconds), the widths around it and the surges upon it.
@@ -242,7 +268,7 @@ pub(super) fn outlook(
 ) -> Outlook {
     let mut rows = Vec::with_capacity(HORIZON_MINUTES + 1);
     let node = |minute: usize| {
-        let point = ahead(60 * minute as i64);
+        let point = ahead(60 * i64::try_from(minute).unwrap_or(0));
         at_minute(widths, minute).map(|offset| model.demand(point + f64::from(offset)) as f32)
     };
     let mut low = node(0);
@@ -275,7 +301,9 @@ fn apply(surge: &Surge, made: Timestamp, rows: &mut [[f32; LEVELS.len()]]) {
     let factor = surge.percent as f32 / 100.0;
     for (minute, row) in (0i64..).zip(rows) {
         if (first..last.max(first + 1)).contains(&minute) {
-            row.iter_mut().for_each(|value| *value *= factor);
+            for value in row {
+                *value *= factor;
+            }
         }
     }
 }

@@ -158,7 +158,7 @@ proptest! {
         let (mut snapshot, key) = with_demand(5.0, &daily);
         let tier = |index: usize, step_s: u32| {
             let (values, shift): &(Vec<f32>, i64) = &tiers[index];
-            Series { start: at(NOW - i64::from(step_s) * values.len() as i64 + shift), step_s, values: values.clone() }
+            Series { start: at(NOW - i64::from(step_s) * i64::try_from(values.len()).unwrap() + shift), step_s, values: values.clone() }
         };
         let past = History { fine: tier(0, 60), middle: tier(1, 300), coarse: coarse.then(|| tier(2, 3600)) };
         signal(&mut snapshot, &key, SignalName::Demand, past);

@@ -24,6 +24,11 @@ impl Season {
         }
     }
 
+    /// Slots, for arithmetic with instants.
+    fn slots_signed(self) -> i64 {
+        i64::try_from(self.slots()).unwrap_or(1)
+    }
+
     /// Seconds of a slot.
     pub const fn slot_s(self) -> i64 {
         match self {
@@ -70,7 +75,7 @@ impl Shape {
         let from_middle = local - season.slot_s() / 2;
         let slot = from_middle.div_euclid(season.slot_s());
         let share = from_middle.rem_euclid(season.slot_s()) as f64 / season.slot_s() as f64;
-        let value = |slot: i64| f64::from(self.values[usize::try_from(slot.rem_euclid(season.slots() as i64)).unwrap_or(0)]);
+        let value = |slot: i64| f64::from(self.values[usize::try_from(slot.rem_euclid(season.slots_signed())).unwrap_or(0)]);
         value(slot) * (1.0 - share) + value(slot + 1) * share
     }
 
@@ -121,7 +126,7 @@ impl Shape {
 pub(super) fn slot_of(past: &Grid, index: usize, season: Season, zone: &TimeZone) -> usize {
     let middle = past.middle(index);
     let local = middle.saturating_add(offset_at(zone, middle));
-    usize::try_from(local.div_euclid(season.slot_s()).rem_euclid(season.slots() as i64)).unwrap_or(0)
+    usize::try_from(local.div_euclid(season.slot_s()).rem_euclid(season.slots_signed())).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::domain::series::{History, mean};
 const OPEN_KEPT: usize = 32;
 /// Recent errors that may show that a model no longer fits: an hour of them.
 const DRIFT_WINDOW: usize = 12;
+/// Least change of log demand that counts as a shift of level: a tenth.
+const LEAST_SHIFT: f64 = 0.1;
 /// A model has drifted when its recent errors are so many times its usual ones.
 const DRIFT_FACTOR: f32 = 2.5;
 
@@ -53,7 +55,15 @@ pub(super) fn recall(state: &ForecasterState) -> Option<Model> {
         shape: Shape { values: state.shape.clone() },
         pace: Pace { alpha, beta, phi, keep_hourly },
         base: state.base,
+        shift: shift_of(&state.widths),
     })
+}
+
+/// A surprise that is no longer noise: half as far again as all but one in twenty usually are.
+fn shift_of(widths: &[Vec<f32>]) -> f64 {
+    let Some([low, .., high, _]) = widths.first().map(Vec::as_slice) else { return f64::INFINITY };
+    let usual = f64::from(high.max(-low));
+    if usual.is_finite() { (1.5 * usual).max(LEAST_SHIFT) } else { f64::INFINITY }
 }
 
 /// The widths last derived; the prior's where memory holds none.

@@ -44,7 +44,8 @@ pub(super) fn offsets<'a>(errors: impl Iterator<Item = &'a f32>, scratch: &mut V
     let trust = count as f64 / (count as f64 + PRIOR_WEIGHT);
     let mut row = [0.0f32; LEVELS.len()];
     for ((out, level), normal) in row.iter_mut().zip(LEVELS).zip(NORMAL) {
-        let outward = if level == 0.5 { 0.0 } else { (level - 0.5).signum() / (total + 1.0) };
+        // The median stays where it is.
+        let outward = if (level - 0.5).abs() < 1e-9 { 0.0 } else { (level - 0.5).signum() / (total + 1.0) };
         let wanted = (level + outward * 0.5).clamp(0.0, 1.0) * total;
         let mut below = 0.0;
         let seen = scratch.iter().find(|(_, w)| {

@@ -13,7 +13,7 @@ use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
 use crate::domain::units::{Bytes, GoDuration, Millicores};
 use crate::domain::workload::{
-    Container, ContainerResources, Pod, PodPhase, PodShape, PodTemplate, ReplicaCounts, ResourceList, Rollout, Workload,
+    Container, ContainerResources, Pod, PodPhase, PodShape, PodTemplate, ReplicaCounts, ResourceList, Rollout, Routes, Workload,
 };
 
 /// Wednesday, 4 March 2026, 10:00 UTC.
@@ -28,13 +28,13 @@ pub(crate) fn history(now: i64, days: f64, value: &dyn Fn(i64) -> f32) -> Histor
     let tier = |step: u32, keep: usize| {
         let count = ((days * 86_400.0 / f64::from(step)) as usize).min(keep);
         let end = now - now.rem_euclid(i64::from(step));
-        let start = end - i64::from(step) * (count.max(1) as i64 - 1);
+        let start = end - i64::from(step) * (i64::try_from(count.max(1)).unwrap() - 1);
         // A coarse sample is the mean of what it stands for.
         let mean = |end: i64| {
             let parts = (i64::from(step) / 60).min(12);
             (0..parts).map(|p| value(end - p * i64::from(step) / parts)).sum::<f32>() / parts as f32
         };
-        let values = (0..count).map(|i| mean(start + i64::from(step) * i as i64)).collect();
+        let values = (0..count).map(|i| mean(start + i64::from(step) * i64::try_from(i).unwrap())).collect();
         Series { start: at(start), step_s: step, values }
     };
     History { fine: tier(60, FINE_SAMPLES), middle: tier(300, MIDDLE_SAMPLES), coarse: Some(tier(3600, COARSE_SAMPLES)) }
@@ -82,7 +82,7 @@ pub(crate) fn workload(name: &str, desired: u32) -> Workload {
         autoscalers: vec![],
         disruption_budgets: vec![],
         annotations: BTreeMap::default(),
-        routes: Default::default(),
+        routes: Routes::default(),
         created: None,
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::plan::CapacitySource;
 use crate::domain::series::Series;
 use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::units::Millicores;
 use crate::domain::workload::{AutoscalerKind, Container, PodPhase, ResourceList, Rollout, Workload};
 use crate::forecast::load_signal;
 use crate::hpa::{DEFAULT_CPU_TARGET_PERCENT, DEFAULT_TOLERANCE_MILLI, HpaSettings, PodMetrics, recommend};
@@ -74,7 +75,7 @@ impl<'a> Assessor<'a> {
         let fresh = |name: &SignalName| signal(name)?.fresh(now, self.stale_after).filter(|v| v.is_finite());
         let container = workload.container(target.container.as_deref());
         let resources = container.map(|c| c.resources).unwrap_or_default();
-        let request = resources.cpu_request.map(|r| r.cores()).filter(|r| *r > 0.0);
+        let request = resources.cpu_request.map(Millicores::cores).filter(|r| *r > 0.0);
         let ready = workload.replicas.ready;
         let (load, load_history) = load_signal(self.snapshot, group, &target.key).unzip();
         let load_is_cpu = load == Some(&SignalName::Cpu);
@@ -96,7 +97,9 @@ impl<'a> Assessor<'a> {
                 let past = load_history.zip(signal(&SignalName::Cpu)).map(|(demand, cpu)| (&*demand.history, &*cpu.history));
                 learn_capacity(&mut memory.capacity, &seen, past);
             }
-            each(cpu).into_iter().for_each(|cores| learn_cpu(&mut memory.usage, cores));
+            if let Some(cores) = each(cpu) {
+                learn_cpu(&mut memory.usage, cores);
+            }
         }
         let killed = workload.pods.iter().any(|pod| pod.oom_killed) || fresh(&SignalName::OomKills).is_some_and(|kills| kills >= 1.0);
         learn_oom_kills(memory, now, killed, resources.memory_limit);
@@ -184,8 +187,9 @@ impl Assessed<'_> {
 
     /// What right-sizing rests on.
     pub fn resource_evidence<'m>(&self, snapshot: &Snapshot, memory: &'m TargetMemory) -> ResourceEvidence<'m> {
-        let changes = snapshot.memory.gate.changes.get(self.key());
-        let changed = changes.and_then(|marks| marks.iter().rev().find(|mark| mark.from == mark.to));
+        let marks = snapshot.memory.gate.changes.get(self.key());
+        // A mark that moved no replicas is a change of resources.
+        let resized = marks.and_then(|marks| marks.iter().rev().find(|mark| mark.from == mark.to));
         ResourceEvidence {
             at: snapshot.at,
             usage: &memory.usage,
@@ -193,7 +197,7 @@ impl Assessed<'_> {
             memory_max: self.memory_max,
             oom_kill: memory.oom_kills.back().copied(),
             oom_kills: memory.oom_kills.len() as u32,
-            last_change: changed.map(|mark| mark.at),
+            last_change: resized.map(|mark| mark.at),
             bounds: snapshot.target_limits(self.key()).map(|limits| limits.resources).unwrap_or_default(),
         }
     }

@@ -22,11 +22,13 @@ pub(super) fn carry_demand(snapshot: &Snapshot, assessed: &mut [Assessed<'_>]) {
     calls.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)).then(b.2.total_cmp(&a.2)));
     calls.dedup_by_key(|call| (call.0, call.1));
     let mut open: Vec<usize> = vec![0; assessed.len()];
-    calls.iter().for_each(|(_, to, _)| open[*to] += 1);
+    for (_, to, _) in &calls {
+        open[*to] += 1;
+    }
     let mut ready: Vec<usize> = (0..assessed.len()).filter(|i| open[*i] == 0).collect();
     while let Some(from) = ready.pop() {
         let situation = &assessed[from].situation;
-        let sends = situation.planned().filter(|_| !situation.load_is_cpu).map_or(0.0, |planned| planned.planned);
+        let sends = situation.planned().filter(|_| !situation.load_is_cpu).map_or(0.0, |planned| planned.load);
         for (_, to, ratio) in calls.iter().filter(|call| call.0 == from) {
             // Cores are no demand: a target that is sized by CPU sees only its own.
             if !assessed[*to].situation.load_is_cpu {

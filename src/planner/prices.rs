@@ -8,7 +8,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::units::MicroUsd;
 use crate::domain::workload::ResourceList;
 
-/// Gibibytes that cost as much as one core: OpenCost's default price list (0.031611 $ a core-hour, 0.004237 $ a GiB-hour), which it scales
+/// Gibibytes that cost as much as one core: `OpenCost`'s default price list (0.031611 $ a core-hour, 0.004237 $ a GiB-hour), which it scales
 /// to each node's price as is done here.
 const GIB_PER_CORE: f64 = 0.031_611 / 0.004_237;
 const GIB: f64 = (1u64 << 30) as f64;

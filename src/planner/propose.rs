@@ -5,6 +5,7 @@ use super::prices::Prices;
 use crate::domain::names::{EvidenceId, ProposalId};
 use crate::domain::plan::{Plan, ResourcesPlan, SizingReason, TargetPlan};
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::signal::SignalName;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::units::{Bytes, MicroUsd};
 use crate::domain::workload::ResourceList;
@@ -54,7 +55,7 @@ fn evidence(target: &Assessed<'_>, change: &Change) -> Vec<EvidenceId> {
     match change {
         Change::Resources(_) => names.extend(["cpu", "memory"]),
         Change::Replicas(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => {
-            names.extend(target.load.map(|load| load.as_str()));
+            names.extend(target.load.map(SignalName::as_str));
             names.extend(situation.latency_ratio.filter(|ratio| *ratio > 1.0).map(|_| "latency"));
             names.extend(situation.queue.filter(|queue| *queue > 0.0).map(|_| "queue"));
         }

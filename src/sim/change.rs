@@ -7,10 +7,12 @@ use super::world::{World, time};
 use crate::domain::names::TargetKey;
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::proposal::{Change, NodePoolDraft, ReplicasChange, ResourcesChange};
+use crate::domain::units::GoDuration;
 use crate::domain::workload::{FieldWriter, OwnedField, WriteOperation};
+use crate::guardrails::ownership::{ACTUATOR, Ownership, ownership};
 
-/// The field manager under which IPA writes.
-pub const MANAGER: &str = "ipa-actuator";
+/// How long a person's write is left alone where no group says so.
+const HUMAN_HOLD: GoDuration = GoDuration::from_mins(15);
 /// The name of every simulated workload's container.
 pub const CONTAINER: &str = "main";
 
@@ -32,7 +34,7 @@ impl World {
         workload.generation += 1;
         workload.resource_version += 1;
         workload.writers.retain(|writer| writer.field != OwnedField::Replicas);
-        let operation = if manager == MANAGER { WriteOperation::Apply } else { WriteOperation::Update };
+        let operation = if manager == ACTUATOR { WriteOperation::Apply } else { WriteOperation::Update };
         workload.writers.push(FieldWriter {
             manager: manager.into(),
             operation,
@@ -46,16 +48,15 @@ impl World {
     fn write_replicas(&mut self, change: &ReplicasChange) -> OutcomeResult {
         let Some(index) = self.meant(&change.target, &change.uid) else { return OutcomeResult::Gone };
         let workload = &self.workloads[index];
-        let other = workload.writers.iter().find(|w| w.field == OwnedField::Replicas && &*w.manager != MANAGER);
-        if let Some(other) = other {
-            let advice = format!("let `{}` go of spec.replicas, or hand the target over with `ipa adopt {}`", other.manager, change.target);
-            return OutcomeResult::Conflicted { manager: other.manager.clone(), advice };
+        let mut owners = workload.writers.iter().filter(|writer| writer.field == OwnedField::Replicas);
+        if let Some(conflict) = owners.find_map(|owner| self.conflict(&change.target, owner)) {
+            return conflict;
         }
         if workload.desired != change.from {
             let detail = format!("spec.replicas is {}, not {}", workload.desired, change.from);
             return OutcomeResult::WorldChanged { detail };
         }
-        self.scale(index, change.to, MANAGER);
+        self.scale(index, change.to, ACTUATOR);
         self.applied(index)
     }
 
@@ -75,7 +76,7 @@ impl World {
         workload.resource_version += 1;
         workload.writers.retain(|writer| writer.field != field);
         let at = Some(time(self.now));
-        workload.writers.push(FieldWriter { manager: MANAGER.into(), operation: WriteOperation::Apply, subresource: None, field, at });
+        workload.writers.push(FieldWriter { manager: ACTUATOR.into(), operation: WriteOperation::Apply, subresource: None, field, at });
         self.unsettled = true;
         self.applied(index)
     }
@@ -101,6 +102,18 @@ impl World {
         }
         self.unsettled = true;
         OutcomeResult::Applied { resource_version: None }
+    }
+
+    /// What the ownership table says against taking a field of `target` over from its owner.
+    fn conflict(&self, target: &TargetKey, owner: &FieldWriter) -> Option<OutcomeResult> {
+        let group = self.groups.values().find(|group| group.targets.iter().any(|member| member.key == *target));
+        let hold = group.map_or(HUMAN_HOLD, |group| group.human_hold);
+        let advice = match ownership(owner, hold, time(self.now), false) {
+            Ownership::TakeOver => return None,
+            Ownership::HoldUntil(until) => format!("a person wrote it; it is left alone until {until}"),
+            Ownership::Conflict { advice } => advice,
+        };
+        Some(OutcomeResult::Conflicted { manager: owner.manager.clone(), advice })
     }
 
     /// The workload of that name, if it is the one that was meant.

@@ -40,6 +40,11 @@ impl EventLog {
         self.entries.push_back(Logged { at, target: target.clone(), kind, reason, count });
     }
 
+    /// Forgets everything: what happened before the start is nobody's news.
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// All that are kept, oldest first.
     pub(super) fn snapshot(&self, now: i64) -> Vec<Event> {
         let kept = self.entries.iter().filter(|e| e.at + KEPT_S >= now);

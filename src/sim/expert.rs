@@ -72,12 +72,12 @@ fn reply(messages: &[Message]) -> (String, Vec<ToolCall>) {
     let (text, calls) = match past.replies() {
         _ if calls.is_empty() => {
             let (outcome, reason) = conclusion(&concerns, &past);
-            (reason.clone(), vec![("finish", json!({ "outcome": outcome, "reason": reason }))])
+            (String::new(), vec![("finish", json!({ "outcome": outcome, "reason": reason }))])
         }
         0 if concerns.is_empty() => ("Nothing stands out. A look at the first target, then.".into(), calls),
         0 => (concerns.iter().map(Concern::seen).collect::<Vec<_>>().join(" "), calls),
-        1 => ("The answers bear that out. What would the guardrails say?".into(), calls),
-        _ => ("With what the guardrails said:".into(), calls),
+        _ if calls.iter().any(|(name, _)| *name == "check_proposal") => ("Before I propose anything: would it pass?".into(), calls),
+        _ => ("The answers are clear enough.".into(), calls),
     };
     let call = |(index, (name, arguments)): (usize, Call)| ToolCall {
         id: format!("call-{}-{}", past.replies() + 1, index + 1),

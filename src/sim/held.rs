@@ -10,7 +10,7 @@ use super::clock::VirtualClock;
 use crate::agent::messages::{ModelFailure, ModelReply, ModelRequest};
 use crate::domain::names::Digest;
 use crate::domain::record::{Entry, PastDecision};
-use crate::ports::{Body, EntryFilter, Ledger, Model, ModelIdentity, NewEntry, PortError};
+use crate::ports::{Availability, Body, EntryFilter, Ledger, Model, ModelIdentity, NewEntry, PortError};
 
 /// A port whose calls hold the virtual clock.
 pub struct Held<T: ?Sized> {
@@ -30,6 +30,14 @@ impl<T: ?Sized> Held<T> {
 impl Model for Held<dyn Model> {
     fn identity(&self) -> ModelIdentity {
         self.inner.identity()
+    }
+
+    fn availability(&self, now: Timestamp) -> Availability {
+        self.inner.availability(now)
+    }
+
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        self.inner.tokens_remaining(now)
     }
 
     async fn complete(&self, request: &ModelRequest, deadline: Duration) -> Result<ModelReply, ModelFailure> {

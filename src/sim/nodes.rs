@@ -144,6 +144,7 @@ impl World {
                 pod.ready_since = Some(pod.created + startup_s);
             }
         }
+        self.events.clear();
         self.settle();
         Ok(())
     }
@@ -164,10 +165,10 @@ impl World {
         for (index, pod_index) in self.pending() {
             let workload = &self.workloads[index];
             let requests = workload.pods[pod_index].requests();
-            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).count() as i64;
+            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).count();
             let score = |node: &SimNode| {
                 let emptiness = scheduling::least_allocated(&requests, &node.allocatable, &node.room());
-                emptiness.cast_signed() - SPREAD * alike(node)
+                emptiness.cast_signed() - SPREAD * i64::try_from(alike(node)).unwrap_or(i64::MAX / SPREAD)
             };
             let fitting = self.nodes.iter().enumerate().filter(|(_, node)| node.ready_at <= self.now && requests.fits(&node.room()));
             let best = fitting

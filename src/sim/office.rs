@@ -64,4 +64,8 @@ impl State for SimState {
         *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Some(memory.clone());
         Ok(())
     }
+
+    async fn save_gate(&self, memory: &Memory) -> Result<(), PortError> {
+        self.save(memory).await
+    }
 }

@@ -23,6 +23,7 @@ pub struct Simulation {
     pub queue: Arc<SimQueue>,
     /// What groups were told.
     pub status: Arc<SimStatus>,
+    state: Arc<SimState>,
     metrics: Arc<SimMetrics>,
     prices: Arc<dyn Prices>,
 }
@@ -39,6 +40,7 @@ impl Simulation {
             clock: Arc::new(VirtualClock::new(start, pace)),
             queue: Arc::default(),
             status: Arc::default(),
+            state: Arc::default(),
             metrics: Arc::new(SimMetrics::new(world.clone())),
             world,
             prices,
@@ -57,7 +59,7 @@ impl Simulation {
             lease: Arc::new(SimLease),
             status: self.status.clone(),
             queue: self.queue.clone(),
-            state: Arc::new(SimState::default()),
+            state: self.state.clone(),
             ledger: Arc::new(Held::new(ledger, self.clock.clone())),
             clock: self.clock.clone(),
         }
@@ -67,5 +69,67 @@ impl Simulation {
     #[must_use]
     pub fn decisions(&self) -> Arc<dyn Decisions> {
         self.queue.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::super::demo;
+    use super::super::testing::{ListPrices, NoLedger, replicas};
+    use super::*;
+    use crate::domain::names::TargetKey;
+
+    /// Twenty minutes of a loop that looks every minute, with another that looks every 15 s beside it; all that both saw.
+    async fn run(seed: u64) -> String {
+        let demo = Arc::new(demo(seed, Pace::Headless, Arc::new(ListPrices)).await.unwrap());
+        let ports = demo.ports(None, Arc::new(NoLedger));
+        let start = ports.clock.now();
+        let look = |ports: Ports, every_s: i64, times: i64| async move {
+            let mut saw = Vec::new();
+            for time in 1..=times {
+                ports.clock.sleep_until(start + SignedDuration::from_secs(every_s * time)).await;
+                let now = ports.clock.now();
+                let facts = ports.cluster.observe(now).await.unwrap();
+                let (signals, health) = ports.metrics.signals(&facts.groups, &facts.workloads, now).await;
+                saw.push(format!("{now} {facts:?} {signals:?} {health:?}"));
+            }
+            saw.concat()
+        };
+        let reflex = tokio::spawn(look(ports.clone(), 15, 80));
+        let scaling = tokio::spawn({
+            let (ports, demo) = (ports.clone(), demo.clone());
+            async move {
+                ports.clock.sleep_until(start + SignedDuration::from_mins(7)).await;
+                demo.world.at(ports.clock.now(), |world| {
+                    let change = replicas(world, &TargetKey::deployment("shop", "frontend"), 12);
+                    assert!(world.write(&change).is_applied());
+                });
+            }
+        });
+        let ticks = look(ports, 60, 20).await;
+        scaling.await.unwrap();
+        ticks + &reflex.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn two_headless_runs_of_one_seed_are_equal_to_the_byte() {
+        let first = run(3).await;
+        assert!(first == run(3).await, "two runs of one seed differ");
+        assert!(first != run(4).await, "the seed changes nothing");
+    }
+
+    #[tokio::test]
+    async fn real_time_at_sixty_times_brings_a_minute_a_second() {
+        let demo = demo(1, Pace::Times(60.0), Arc::new(ListPrices)).await.unwrap();
+        let ports = demo.ports(None, Arc::new(NoLedger));
+        let start = ports.clock.now();
+        let began = std::time::Instant::now();
+        ports.clock.sleep_until(start + SignedDuration::from_secs(12)).await;
+        let took = began.elapsed().as_secs_f64();
+        assert!((0.19..2.0).contains(&took), "{took} s");
+        ports.cluster.observe(ports.clock.now()).await.unwrap();
+        assert!(demo.world.look(World::now) >= start + SignedDuration::from_secs(11), "the world is whole seconds behind, not more");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of the simulator share: a small catalogue, prices, and one small cluster.
+//! What the tests of the simulator share: a small catalogue, prices, one small cluster, and the demo as a tick sees it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,17 +6,24 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::change::MANAGER;
+use super::clock::Pace;
 use super::demand::DemandCurve;
+use super::demo::demo;
 use super::scenario::{PoolSpec, Scenario, WorkloadSpec};
 use super::world::World;
 use crate::domain::fleet::{CapacityType, Catalogue, InstanceType, Offering};
-use crate::domain::limits::{Bounds, TimeZoneName};
-use crate::domain::names::{Digest, TargetKey};
+use crate::domain::limits::{Bounds, GateLimits, TimeZoneName};
+use crate::domain::memory::Memory;
+use crate::domain::names::{Digest, TargetKey, TickId};
+use crate::domain::outlook::{ForecastQuality, HORIZON_MINUTES, LEVELS, Outlook};
+use crate::domain::plan::{CapacitySource, Plan, SizingBasis, SizingReason, TargetPlan};
 use crate::domain::proposal::{Change, ReplicasChange};
 use crate::domain::record::{Entry, PastDecision};
+use crate::domain::signal::SignalName;
+use crate::domain::snapshot::Snapshot;
 use crate::domain::units::{Bytes, MicroUsd, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter, OwnedField, ResourceList, WriteOperation};
+use crate::guardrails::ownership::ACTUATOR;
 use crate::ports::{Body, EntryFilter, Ledger, NewEntry, PortError, Prices};
 use crate::service::{MemorySpec, ServiceKind, ServiceSpec};
 
@@ -107,7 +114,7 @@ pub(super) fn web() -> WorkloadSpec {
         hpa: None,
         min_available: None,
         writer: FieldWriter {
-            manager: MANAGER.into(),
+            manager: ACTUATOR.into(),
             operation: WriteOperation::Apply,
             subresource: Some("scale".into()),
             field: OwnedField::Replicas,
@@ -147,4 +154,56 @@ pub(super) fn world(workloads: Vec<WorkloadSpec>) -> World {
 pub(super) fn replicas(world: &World, key: &TargetKey, to: u32) -> Change {
     let workload = &world.workloads[world.find(key).unwrap()];
     Change::Replicas(ReplicasChange { target: key.clone(), uid: workload.uid.clone(), from: workload.desired, to })
+}
+
+/// The demo as a tick would see it, so many minutes after its start.
+pub(super) async fn snapshot(minutes: i64) -> Snapshot {
+    let demo = demo(1, Pace::Headless, Arc::new(ListPrices)).await.unwrap();
+    let ports = demo.ports(None, Arc::new(NoLedger));
+    let at = demo.world.look(World::now) + jiff::SignedDuration::from_mins(minutes);
+    let facts = ports.cluster.observe(at).await.unwrap();
+    let (signals, metrics_health) = ports.metrics.signals(&facts.groups, &facts.workloads, at).await;
+    Snapshot {
+        at,
+        tick: TickId(1),
+        cluster: "demo".into(),
+        facts,
+        signals,
+        metrics_health,
+        catalogue: catalogue(),
+        limits: GateLimits::default(),
+        outcomes: Vec::new(),
+        memory: Memory::default(),
+        past: Vec::new(),
+    }
+}
+
+/// A plan that keeps what there is. The outlook stays at `growth` times the present demand.
+pub(super) fn plan(snapshot: &Snapshot, growth: f64) -> Plan {
+    let planned = |key: &TargetKey| {
+        let demand = snapshot.signals[key][&SignalName::Demand].latest().map_or(0.0, |(_, value)| value);
+        let replicas = snapshot.facts.workloads[key].replicas.desired;
+        let rows = vec![[(demand * growth) as f32; LEVELS.len()]; HORIZON_MINUTES + 1];
+        TargetPlan {
+            replicas,
+            p50_need: replicas,
+            basis: SizingBasis {
+                reason: SizingReason::Forecast,
+                demand_now: Some(demand),
+                demand_planned: Some(demand * growth),
+                quantile: 0.9,
+                lead_s: 120.0,
+                capacity_per_replica: Some(40.0),
+                capacity_source: CapacitySource::Learned,
+                target_utilization: 0.8,
+                raw: Some(replicas),
+            },
+            resources: None,
+            outlook: Some(Arc::new(Outlook::new(snapshot.at, "level", rows, ForecastQuality::default()))),
+            shadow_hpa: None,
+            cost_per_hour: Some(MicroUsd(24_500 * i64::from(replicas))),
+        }
+    };
+    let targets: BTreeMap<_, _> = snapshot.facts.workloads.keys().map(|key| (key.clone(), planned(key))).collect();
+    Plan { targets, ..Plan::default() }
 }

@@ -85,7 +85,7 @@ pub struct Sized {
 /// The load that a target is planned for: its own outlook's peak over the lead, or its callers' planned calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Planned {
-    pub planned: f64,
+    pub load: f64,
     pub median: f64,
     pub quantile: f64,
     pub utilization: f64,
@@ -107,7 +107,7 @@ impl Situation<'_> {
         }
         let quantile = self.headroom.map_or(margin.quantile, |h| margin.quantile.max(f64::from(h.quantile_percent) / 100.0));
         let planned = outlook.peak(0, minutes, quantile).max(self.from_callers);
-        Some(Planned { planned, median, quantile, utilization: margin.utilization, lead_s })
+        Some(Planned { load: planned, median, quantile, utilization: margin.utilization, lead_s })
     }
 
     fn saturated(&self) -> bool {
@@ -130,7 +130,7 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
     let mut basis = SizingBasis {
         reason: SizingReason::NoData,
         demand_now: situation.load_now.filter(|_| !situation.load_is_cpu),
-        demand_planned: planned.map(|p| p.planned).filter(|_| !situation.load_is_cpu),
+        demand_planned: planned.map(|p| p.load).filter(|_| !situation.load_is_cpu),
         quantile: planned.map_or(0.5, |p| p.quantile),
         lead_s: planned.map_or_else(|| situation.lead.total_s(), |p| p.lead_s),
         capacity_per_replica: capacity.filter(|_| !situation.load_is_cpu),
@@ -149,7 +149,7 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
     };
     let each = capacity * planned.utilization;
     let need = |load: f64| (load / each).ceil().clamp(0.0, MOST_REPLICAS) as u32;
-    let forecast = need(planned.planned);
+    let forecast = need(planned.load);
     basis.reason = if situation.load_is_cpu || situation.capacity_source == CapacitySource::Unknown {
         SizingReason::CpuOnly
     } else {

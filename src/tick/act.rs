@@ -10,9 +10,9 @@ use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::{Change, Proposal};
 use crate::domain::record::{EntryBody, Fate, Intent, Judged};
 use crate::domain::review::{Review, Verdict};
-use crate::domain::snapshot::{DecisionVerdict, QueuedProposal, Snapshot};
+use crate::domain::snapshot::{QueuedProposal, Snapshot};
 use crate::domain::status::StatusEventReason;
-use crate::guardrails::{self, Released};
+use crate::guardrails::{self, ReentryEnd, Released};
 use crate::ports::NewEntry;
 
 /// Writes to the cluster that may be under way at once.
@@ -33,7 +33,7 @@ impl Ticker {
             let fate = match (review.verdict, epoch) {
                 _ if self.settings.dry && review.verdict != Verdict::Refuse => Fate::Shadow,
                 (Verdict::Admit | Verdict::Clamp, Some(epoch)) => {
-                    match guardrails::release(&pass.snapshot, &proposal, &review, epoch, &mut self.memory.gate.commitments) {
+                    match guardrails::release(&pass.snapshot, &pass.plan, &proposal, &review, epoch, &mut self.memory.gate.commitments) {
                         Some(change) => {
                             released.push((change, proposal, review));
                             continue;
@@ -114,7 +114,7 @@ impl Ticker {
     }
 
     fn came_of(&mut self, pass: &mut Pass, proposal: Proposal, review: Review, outcome: Outcome) {
-        guardrails::charge_outcome(&mut self.memory.gate, &outcome);
+        self.memory.gate = guardrails::charge_outcome(std::mem::take(&mut self.memory.gate), &outcome);
         if outcome.result.is_applied() {
             self.remember(pass, &outcome.change);
         } else {
@@ -205,27 +205,28 @@ impl Ticker {
     }
 }
 
-/// What becomes of one queued proposal: it lapses, is rejected, or, approved, is judged again and carried out whole or not at all.
+/// What becomes of one queued proposal: it waits, lapses, is rejected or stale, or, approved, is carried out whole.
 pub(super) async fn settle_queued(ticker: &mut Ticker, pass: &mut Pass, queued: QueuedProposal) {
+    let reentry = guardrails::judge_approved(&pass.snapshot, &pass.plan, &ticker.memory.gate.commitments, &queued);
+    let why = reentry.review.decisive().map_or_else(String::new, |ruling| ruling.sentence.clone());
     let group = queued.proposal.group.clone();
-    let rejected = queued.decisions.iter().find(|d| d.verdict == DecisionVerdict::Reject);
-    if let Some(decision) = rejected {
-        let message = format!("rejected by {}", decision.by);
-        ticker.close(pass, &queued, "Rejected", &message).await;
-    } else if pass.snapshot.at >= queued.expires {
-        ticker.close(pass, &queued, "Expired", "nobody decided in time; nothing was done").await;
-        let note = format!("nobody decided in time: {}", queued.proposal.change.summary());
-        pass.event(&group, StatusEventReason::ApprovalExpired, queued.proposal.change.target(), note);
-    } else if queued.decisions.iter().any(|d| d.verdict == DecisionVerdict::Approve) {
-        let review = guardrails::judge_approved(&pass.snapshot, &pass.plan, &ticker.memory.gate.commitments, &queued);
-        let refused = review.decisive().filter(|_| review.verdict == Verdict::Refuse).map(|r| r.sentence.clone());
-        ticker.carry_through(pass, vec![(queued.proposal.clone(), review)]).await;
-        let fate = pass.groups.get(&group).and_then(|g| g.judged.last()).map(|j| j.fate);
-        match (fate, refused) {
-            (Some(Fate::Applied), _) => ticker.close(pass, &queued, "Applied", "approved and carried out").await,
-            (_, Some(why)) => ticker.close(pass, &queued, "Stale", &why).await,
+    match reentry.end {
+        ReentryEnd::Undecided | ReentryEnd::Closed => {}
+        ReentryEnd::Approved => {
+            ticker.carry_through(pass, vec![(queued.proposal.clone(), reentry.review)]).await;
+            let fate = pass.groups.get(&group).and_then(|g| g.judged.last()).map(|j| j.fate);
             // Not the leader, or the write failed: the approval stands until it expires.
-            (_, None) => {}
+            if fate == Some(Fate::Applied) {
+                ticker.close(pass, &queued, "Applied", "approved and carried out").await;
+            }
+        }
+        ReentryEnd::Rejected | ReentryEnd::Expired | ReentryEnd::Stale => {
+            if reentry.end == ReentryEnd::Expired {
+                let note = format!("nobody decided in time: {}", queued.proposal.change.summary());
+                pass.event(&group, StatusEventReason::ApprovalExpired, queued.proposal.change.target(), note);
+            }
+            ticker.close(pass, &queued, reentry.end.reason(), &why).await;
+            ticker.judged(pass, queued.proposal.clone(), reentry.review, Fate::Blocked);
         }
     }
 }

@@ -78,14 +78,7 @@ impl KubeActuator {
     /// An actuator that writes as `client`, while `lease` is held.
     #[must_use]
     pub fn new(client: Client, lease: Arc<dyn Lease>, lookout: Arc<dyn Lookout>) -> Self {
-        Self {
-            kinds: Kinds::new(client.clone()),
-            client,
-            lease,
-            lookout,
-            write_deadline: WRITE_DEADLINE,
-            look_deadline: LOOK_DEADLINE,
-        }
+        Self { kinds: Kinds::new(client.clone()), client, lease, lookout, write_deadline: WRITE_DEADLINE, look_deadline: LOOK_DEADLINE }
     }
 
     async fn attempt(&self, released: &Released, now: Timestamp) -> OutcomeResult {
@@ -138,6 +131,6 @@ trait Write: Sync {
 impl Actuator for KubeActuator {
     async fn carry_out(&self, released: Released, now: Timestamp) -> Outcome {
         let result = self.attempt(&released, now).await;
-        Outcome { proposal: released.proposal().id.clone(), change: released.change().clone(), result, at: now }
+        Outcome { proposal: released.proposal().id.clone(), origin: released.proposal().origin, change: released.change().clone(), result, at: now }
     }
 }

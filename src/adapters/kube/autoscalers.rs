@@ -39,13 +39,19 @@ impl LeanAutoscaler {
         })
     }
 
+    /// Whether it scales this object.
+    pub fn scales(&self, group: &str, kind: &str, name: &str) -> bool {
+        (&*self.scales.0, &*self.scales.1, &*self.scales.2) == (group, kind, name)
+    }
+
     /// From a KEDA ScaledObject; a paused one changes nothing.
     pub fn from_scaled_object(object: &DynamicObject) -> Option<Self> {
         let spec = object.data.get("spec")?;
         let replicas = |key: &str| spec.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
-        let paused = object.metadata.annotations.iter().flatten().any(|(key, value)| {
-            key == "autoscaling.keda.sh/paused-replicas" || (key == "autoscaling.keda.sh/paused" && value == "true")
-        });
+        let paused =
+            object.metadata.annotations.iter().flatten().any(|(key, value)| {
+                key == "autoscaling.keda.sh/paused-replicas" || (key == "autoscaling.keda.sh/paused" && value == "true")
+            });
         Some(Self {
             scales: reference_in(spec.get("scaleTargetRef")?)?,
             autoscaler: Autoscaler {

@@ -9,10 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use kube::Resource;
 use kube::api::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::{WatchStreamExt as _, watcher};
-use kube::Resource;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -58,8 +58,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     /// Follows the API for as long as it is polled, keeping what `lean` makes of each object; `None` is not kept.
-    pub async fn follow<K>(self: Arc<Self>, api: Api<DeserializeGuard<K>>, config: watcher::Config, lean: impl Fn(DeserializeGuard<K>) -> Option<V>)
-    where
+    pub async fn follow<K>(
+        self: Arc<Self>,
+        api: Api<DeserializeGuard<K>>,
+        config: watcher::Config,
+        lean: impl Fn(DeserializeGuard<K>) -> Option<V>,
+    ) where
         K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
         K::DynamicType: Clone,
     {

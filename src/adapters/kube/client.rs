@@ -65,7 +65,7 @@ pub enum ConnectError {
 /// # Errors
 /// [`ConnectError`], one line that names the flag and the mend.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, ConnectError> {
-    let config = config(kubeconfig, context).await?;
+    let config = connect_config(kubeconfig, context).await?;
     let server = config.cluster_url.to_string();
     let client =
         Client::try_from(config).map_err(|error| ConnectError::Credentials { server: server.clone(), detail: one_line(&error) })?;
@@ -79,22 +79,29 @@ pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> Result
     }
 }
 
-async fn config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
+/// The way to a cluster, found as [`connect`] finds it: for clients that carry another's credentials there.
+///
+/// # Errors
+/// [`ConnectError`], one line that names the flag and the mend.
+pub async fn connect_config(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Config, ConnectError> {
     if kubeconfig.is_none() && context.is_none() {
         return Config::infer().await.map_err(|error| ConnectError::NoConfig(one_line(&error)));
     }
     let parsed = match kubeconfig {
-        Some(path) => Kubeconfig::read_from(path)
-            .map_err(|error| ConnectError::File { path: path.to_owned(), detail: one_line(&error) })?,
+        Some(path) => {
+            Kubeconfig::read_from(path).map_err(|error| ConnectError::File { path: path.to_owned(), detail: one_line(&error) })?
+        }
         None => Kubeconfig::read().map_err(|error| ConnectError::NoConfig(one_line(&error)))?,
     };
     let known: Vec<&str> = parsed.contexts.iter().map(|c| c.name.as_str()).collect();
     let asked = context.or(parsed.current_context.as_deref()).unwrap_or("(none is current)").to_owned();
     let known = known.join(", ");
     let options = KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(parsed, &options)
-        .await
-        .map_err(|error| ConnectError::Context { context: asked, detail: one_line(&error), known })
+    Config::from_custom_kubeconfig(parsed, &options).await.map_err(|error| ConnectError::Context {
+        context: asked,
+        detail: one_line(&error),
+        known,
+    })
 }
 
 /// An error with its causes, on one line.

@@ -53,7 +53,12 @@ impl LeanEvent {
 }
 
 /// Recent events that bear on targets, newest last: about a target, one of its pods, or a node that its pods run on.
-pub fn events(events: &Objects<LeanEvent>, workloads: &BTreeMap<TargetKey, Workload>, kinds: &BTreeMap<TargetKey, Arc<str>>, now: Timestamp) -> Vec<Event> {
+pub fn events(
+    events: &Objects<LeanEvent>,
+    workloads: &BTreeMap<TargetKey, Workload>,
+    kinds: &BTreeMap<TargetKey, Arc<str>>,
+    now: Timestamp,
+) -> Vec<Event> {
     let mut by_object: BTreeMap<(&str, &str, &str), Vec<&TargetKey>> = BTreeMap::new();
     for (key, workload) in workloads {
         let kind = kinds.get(key).map_or("", |k| &**k);
@@ -94,4 +99,3 @@ pub fn events(events: &Objects<LeanEvent>, workloads: &BTreeMap<TargetKey, Workl
         })
         .collect()
 }
-

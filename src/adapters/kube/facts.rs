@@ -154,7 +154,10 @@ impl Seen {
 }
 
 /// Groups that may act, and those that may not: what could not be read, and of two that name one target the younger.
-fn settle(groups: &Objects<Result<Group, Rejected>>, fleets: &Objects<Result<Fleet, Rejected>>) -> (BTreeMap<GroupId, Group>, Vec<Rejected>) {
+fn settle(
+    groups: &Objects<Result<Group, Rejected>>,
+    fleets: &Objects<Result<Fleet, Rejected>>,
+) -> (BTreeMap<GroupId, Group>, Vec<Rejected>) {
     let mut rejected: Vec<Rejected> = fleets.values().filter_map(|f| f.as_ref().as_ref().err().cloned()).collect();
     let mut by_age: Vec<&Group> = Vec::new();
     for group in groups.values() {

@@ -45,11 +45,7 @@ pub fn node(object: &ApiNode) -> Node {
 }
 
 fn taint(taint: &ApiTaint) -> Taint {
-    Taint {
-        key: taint.key.as_str().into(),
-        value: taint.value.as_deref().unwrap_or_default().into(),
-        effect: taint.effect.as_str().into(),
-    }
+    Taint { key: taint.key.as_str().into(), value: taint.value.as_deref().unwrap_or_default().into(), effect: taint.effect.as_str().into() }
 }
 
 /// All nodes by name, each with the sum of what the pods bound to it request.

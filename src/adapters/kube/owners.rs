@@ -108,7 +108,13 @@ mod tests {
 
     #[test]
     fn fault_k11_managed_fields_that_make_no_sense_own_nothing() {
-        for fields in [json!(null), json!([]), json!("x"), json!({"f:spec": []}), json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{": {"f:resources": {"f:limits": {"f:cpu": {}}}}}}}}})] {
+        for fields in [
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({"f:spec": []}),
+            json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{": {"f:resources": {"f:limits": {"f:cpu": {}}}}}}}}}),
+        ] {
             assert_eq!(read(json!([{"manager": "m", "fieldsV1": fields}])), vec![], "{fields}");
         }
         let huge = read(json!([{"manager": "m".repeat(100_000), "fieldsV1": {"f:spec": {"f:replicas": {}}}}]));

@@ -177,7 +177,8 @@ mod tests {
     #[test]
     fn a_pods_phase_is_what_it_means_for_capacity() {
         let phase = |metadata: serde_json::Value, node: &str, status: serde_json::Value| {
-            pod(json!({"metadata": metadata, "spec": {"containers": [], "nodeName": node}, "status": status})).map(|p| (p.pod.phase, p.holds_room))
+            pod(json!({"metadata": metadata, "spec": {"containers": [], "nodeName": node}, "status": status}))
+                .map(|p| (p.pod.phase, p.holds_room))
         };
         let ready = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
         assert_eq!(phase(json!({}), "", json!({"phase": "Pending"})), Some((PodPhase::Pending, false)));

@@ -138,8 +138,10 @@ mod tests {
 
     #[test]
     fn services_come_by_selector_or_end_point_and_ingresses_only_where_they_lead_nowhere_else() {
-        let service = |selector: Value| LeanService::from_service(&serde_json::from_value(json!({"spec": {"selector": selector}})).unwrap());
-        let services = objects([("web", service(json!({"app": "web"}))), ("api", service(json!({"app": "api"}))), ("manual", service(json!(null)))]);
+        let service =
+            |selector: Value| LeanService::from_service(&serde_json::from_value(json!({"spec": {"selector": selector}})).unwrap());
+        let services =
+            objects([("web", service(json!({"app": "web"}))), ("api", service(json!({"app": "api"}))), ("manual", service(json!(null)))]);
         let slice = json!({"addressType": "IPv4", "metadata": {"labels": {SERVICE_NAME: "manual"}},
             "endpoints": [{"addresses": [], "targetRef": {"kind": "Pod", "name": "web-1"}}, {"addresses": []}]});
         let endpoints = objects([("manual-x", LeanEndpoints::from_slice(&serde_json::from_value(slice).unwrap()).unwrap())]);

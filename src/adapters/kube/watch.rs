@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
-use k8s_openapi::api::core::v1::{Event, LimitRange, Node, Pod, ResourceQuota, Service};
+use k8s_openapi::api::core::v1::{Event, LimitRange, Node, ObjectReference, Pod, ResourceQuota, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -18,15 +18,16 @@ use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
+use super::act::{Known, Lookout};
+use super::announce;
 use super::autoscalers::LeanAutoscaler;
 use super::budgets::LeanBudget;
-use super::act::{Known, Lookout};
 use super::cache::{Cache, Objects};
 use super::dynamic::{Kinds, follow_optional, watched_kind};
 use super::events::LeanEvent;
+use super::facts::{Seen, facts, named_targets};
 use super::groups::{self, Read, fleets, read};
 use super::meta::ObjectName;
-use super::facts::{Seen, facts, named_targets};
 use super::nodes::{node, node_pool};
 use super::pods::{LeanPod, LeanReplicaSet};
 use super::quotas::{limit_range, quota};
@@ -36,9 +37,9 @@ use crate::crd::target_ref::built_in;
 use crate::crd::{IntelligentPodAutoscaler, NodeFleet, convert};
 use crate::domain::fleet;
 use crate::domain::limits::{Fleet, Guardrail};
-use crate::domain::units::GoDuration;
-use crate::domain::names::TargetKey;
+use crate::domain::names::{Digest, GroupId, TargetKey};
 use crate::domain::snapshot::{self, ClusterFacts, QueuedProposal};
+use crate::domain::units::GoDuration;
 use crate::ports::{Cluster, PortError};
 
 /// The cluster in memory. Watching ends when this is dropped.
@@ -124,27 +125,39 @@ impl Watches {
     }
 
     /// A group's resource as it was last seen.
-    #[must_use]
-    pub fn autoscaler(&self, name: &ObjectName) -> Option<Arc<Read<IntelligentPodAutoscaler>>> {
+    pub(super) fn autoscaler(&self, name: &ObjectName) -> Option<Arc<Read<IntelligentPodAutoscaler>>> {
         self.caches.groups.get(name)
     }
 
     /// A fleet's resource as it was last seen.
-    #[must_use]
-    pub fn node_fleet(&self, name: &ObjectName) -> Option<Arc<Read<NodeFleet>>> {
+    pub(super) fn node_fleet(&self, name: &ObjectName) -> Option<Arc<Read<NodeFleet>>> {
         self.caches.fleets.get(name)
+    }
+
+    /// Whether the queue holds an open proposal of a group for exactly this change.
+    pub(super) fn open_proposal(&self, group: &GroupId, digest: &Digest) -> bool {
+        let proposals = self.caches.proposals.objects().unwrap_or_default();
+        proposals.values().any(|p| !p.closed && p.proposal.group == *group && p.digest == *digest)
+    }
+
+    /// A target as events refer to it, if its kind is watched.
+    pub(super) fn reference(&self, target: &TargetKey) -> Option<ObjectReference> {
+        let workload = self.workload(target)?;
+        Some(announce::reference("apps/v1", &workload.kind, &target.namespace, &target.name, &workload.uid))
+    }
+
+    fn workload(&self, target: &TargetKey) -> Option<Arc<LeanWorkload>> {
+        let name = ObjectName { namespace: target.namespace.clone(), name: target.name.clone() };
+        match watched_kind(target)? {
+            "Deployment" => self.caches.deployments.get(&name),
+            _ => self.caches.stateful_sets.get(&name),
+        }
     }
 }
 
 impl Lookout for Watches {
     fn known(&self, target: &TargetKey) -> Known {
-        let name = ObjectName { namespace: target.namespace.clone(), name: target.name.clone() };
-        let workload = match watched_kind(target) {
-            Some("Deployment") => self.caches.deployments.get(&name),
-            Some(_) => self.caches.stateful_sets.get(&name),
-            None => None,
-        };
-        Known { human_hold: self.human_hold(target), resource_version: workload.map(|w| w.resource_version.clone()) }
+        Known { human_hold: self.human_hold(target), resource_version: self.workload(target).map(|w| w.resource_version.clone()) }
     }
 
     fn fleet(&self, name: &str) -> Option<Fleet> {

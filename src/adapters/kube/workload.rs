@@ -96,17 +96,14 @@ impl LeanWorkload {
             },
             rollout: stateful_set_rollout(object),
             selector: spec.map(|s| s.selector.clone()),
-            newest: status
-                .and_then(|s| s.update_revision.as_deref())
-                .map_or(Newest::All, |revision| Newest::RevisionHash(revision.into())),
+            newest: status.and_then(|s| s.update_revision.as_deref()).map_or(Newest::All, |revision| Newest::RevisionHash(revision.into())),
             ..Self::common("StatefulSet", &object.metadata, spec.map(|s| &s.template))
         }
     }
 
     /// From anything else that has a `/scale`, whose counts and selector are the scale's.
     pub fn from_scale(kind: &str, object: &DynamicObject, scale: &Scale) -> Self {
-        let template: Option<PodTemplateSpec> =
-            object.data.pointer("/spec/template").cloned().and_then(|t| serde_json::from_value(t).ok());
+        let template: Option<PodTemplateSpec> = object.data.pointer("/spec/template").cloned().and_then(|t| serde_json::from_value(t).ok());
         let observed = object.data.pointer("/status/observedGeneration").and_then(Value::as_i64);
         let paused = object.data.pointer("/spec/paused").and_then(Value::as_bool).unwrap_or(false);
         let generation = object.metadata.generation.unwrap_or(0);
@@ -159,8 +156,7 @@ fn deployment_rollout(object: &Deployment) -> Rollout {
     if status.observed_generation.unwrap_or(0) < object.metadata.generation.unwrap_or(0) {
         return Rollout::Progressing;
     }
-    let reason =
-        status.conditions.iter().flatten().find(|c| c.type_ == "Progressing").map(|c| c.reason.as_deref().unwrap_or_default());
+    let reason = status.conditions.iter().flatten().find(|c| c.type_ == "Progressing").map(|c| c.reason.as_deref().unwrap_or_default());
     let replicas = count(status.replicas, 0);
     let updated = count(status.updated_replicas, 0);
     match reason {
@@ -221,9 +217,7 @@ mod tests {
         let done = json!([{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]);
         let under_way = json!([{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}]);
         let late = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
-        let status = |observed: i64, replicas: u32, updated: u32, conditions: &Value| {
-            json!({"observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": 2, "conditions": conditions})
-        };
+        let status = |observed: i64, replicas: u32, updated: u32, conditions: &Value| json!({"observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": 2, "conditions": conditions});
         assert_eq!(rollout(status(2, 5, 5, &done)), Rollout::Complete, "five replicas, two available yet");
         assert_eq!(rollout(status(1, 5, 5, &done)), Rollout::Progressing, "the controller has not seen the newest spec");
         assert_eq!(rollout(status(2, 6, 2, &under_way)), Rollout::Progressing);
@@ -268,7 +262,9 @@ mod tests {
             "metadata": {"name": "r", "generation": 4}, "spec": {"template": {"metadata": {"labels": {"a": "b"}}}}, "status": {"observedGeneration": 3}
         }))
         .unwrap();
-        let scale = |selector: &str| serde_json::from_value(json!({"spec": {"replicas": 4}, "status": {"replicas": 3, "selector": selector}})).unwrap();
+        let scale = |selector: &str| {
+            serde_json::from_value(json!({"spec": {"replicas": 4}, "status": {"replicas": 3, "selector": selector}})).unwrap()
+        };
         let lean = LeanWorkload::from_scale("Rollout", &object, &scale("app=web,tier==x"));
         assert_eq!((lean.replicas.desired, lean.replicas.current, lean.rollout), (4, 3, Rollout::Progressing));
         let labels = lean.selector.unwrap().match_labels.unwrap();

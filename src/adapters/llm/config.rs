@@ -40,7 +40,7 @@ pub struct ModelConfig {
 /// How an endpoint calls the cap on a completion.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum TokenCapField {
-    /// `max_completion_tokens`: OpenAI and most others.
+    /// `max_completion_tokens`: the present standard.
     #[default]
     MaxCompletionTokens,
     /// `max_tokens`: older servers.

@@ -30,12 +30,6 @@ impl GuardedModel {
         Self { inner, clock, state: Mutex::new(Guards { breaker: Breaker::default(), budget: DailyBudget::new(tokens_per_day) }) }
     }
 
-    /// Tokens left today, for the metric.
-    #[must_use]
-    pub fn tokens_left(&self, now: Timestamp) -> u64 {
-        self.guards().budget.left(now)
-    }
-
     /// A panic elsewhere does not make counting unsafe: the state is whole after every line.
     fn guards(&self) -> MutexGuard<'_, Guards> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -87,6 +81,10 @@ impl Model for GuardedModel {
             return Availability::BudgetSpent { until: guards.budget.next_day(now) };
         }
         Availability::Available
+    }
+
+    fn tokens_remaining(&self, now: Timestamp) -> Option<u64> {
+        Some(self.guards().budget.left(now))
     }
 
     async fn complete(&self, request: &ModelRequest, deadline: Duration) -> Result<ModelReply, ModelFailure> {
@@ -191,14 +189,14 @@ mod tests {
         }
         assert!(matches!(model.availability(Still.now()), Availability::BreakerOpen { .. }));
         assert_eq!(ask(&model).await, Err(ModelFailure::BreakerOpen));
-        assert_eq!(model.tokens_left(Still.now()), 1_000_000, "what was not answered was not charged");
+        assert_eq!(model.tokens_remaining(Still.now()), Some(1_000_000), "what was not answered was not charged");
     }
 
     #[tokio::test]
     async fn the_tick_is_told_when_the_day_is_spent() {
         let model = guarded(vec![Ok(150), Ok(150)], 300);
         assert!(ask(&model).await.is_ok());
-        assert_eq!(model.tokens_left(Still.now()), 150);
+        assert_eq!(model.tokens_remaining(Still.now()), Some(150));
         assert_eq!(ask(&model).await, Err(ModelFailure::BudgetSpent), "a call may cost 200");
         let model = guarded(vec![Ok(200)], 200);
         assert!(ask(&model).await.is_ok());
@@ -214,6 +212,6 @@ mod tests {
             assert!(cancelled.is_err());
         }
         assert!(matches!(model.availability(Still.now()), Availability::BreakerOpen { .. }));
-        assert_eq!(model.tokens_left(Still.now()), 1_000_000 - 5 * 200);
+        assert_eq!(model.tokens_remaining(Still.now()), Some(1_000_000 - 5 * 200));
     }
 }

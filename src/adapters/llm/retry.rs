@@ -83,8 +83,8 @@ mod tests {
         assert_eq!(after(0, &[("retry-after-ms", "1500"), ("retry-after", "9")], 0.1), Next::Retry(Duration::from_millis(1500)));
         assert_eq!(after(0, &[("retry-after", "Fri, 06 Nov 2026 08:49:47 GMT")], 0.1), Next::Retry(Duration::from_secs(10)));
         assert_eq!(after(0, &[("retry-after", "Fri, 06 Nov 2026 08:00:00 GMT")], 0.1), Next::Retry(Duration::ZERO));
-        assert_eq!(after(0, &[("retry-after", "3600")], 0.1), Next::Later(Duration::from_secs(3600)));
-        assert_eq!(after(0, &[("retry-after", "Fri, 06 Nov 2026 09:49:37 GMT")], 0.1), Next::Later(Duration::from_secs(3600)));
+        assert_eq!(after(0, &[("retry-after", "3600")], 0.1), Next::Later(Duration::from_hours(1)));
+        assert_eq!(after(0, &[("retry-after", "Fri, 06 Nov 2026 09:49:37 GMT")], 0.1), Next::Later(Duration::from_hours(1)));
         assert_eq!(after(2, &[("retry-after", "2")], 0.1), Next::GiveUp);
         assert_eq!(after(0, &[("retry-after", "soon")], 1.0), Next::Retry(Duration::from_millis(500)));
         assert_eq!(after(0, &[("retry-after", "-5")], 1.0), Next::Retry(Duration::from_millis(500)));

@@ -155,6 +155,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is passed whole")]
     fn message(message: Value) -> ModelReply {
         reply(json!({ "choices": [{ "message": message, "finish_reason": "tool_calls" }] })).unwrap()
     }

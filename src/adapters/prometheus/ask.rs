@@ -13,7 +13,7 @@ use super::promql::PromqlError;
 use super::question::{Grouping, Question};
 
 /// Queries in flight at once: a Prometheus runs twenty by default, and others ask too.
-pub const IN_FLIGHT: usize = 6;
+const IN_FLIGHT: usize = 6;
 
 /// One question's answer at an instant.
 pub struct Reply {

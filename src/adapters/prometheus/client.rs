@@ -156,7 +156,7 @@ impl Client {
             if certificates.is_empty() {
                 return Err(unreadable("it holds no PEM certificate".to_owned()));
             }
-            builder = builder.tls_certs_merge(certificates);
+            builder = builder.tls_certs_only(certificates);
         }
         let mut base = config.base_url()?;
         if !base.path().ends_with('/') {
@@ -283,6 +283,34 @@ mod tests {
         let found = ["169.254.169.254:0", "10.0.0.1:0", "[fe80::1]:0", "[::ffff:169.254.0.1]:0"].map(|a| a.parse().unwrap());
         assert_eq!(allowed(found.into_iter()).collect::<Vec<_>>(), ["10.0.0.1:0".parse().unwrap()]);
     }
+
+    #[test]
+    fn a_ca_file_that_holds_no_certificate_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let config = PrometheusConfig { ca_file: Some(path), ..PrometheusConfig::at("https://prometheus:9090") };
+            Client::new(&config).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(with("ca.pem", CA), Ok(()));
+        assert!(with("empty.pem", "").unwrap_err().contains("`prometheus.caFile`"));
+        let absent = PrometheusConfig { ca_file: Some("/absent/ca.pem".into()), ..PrometheusConfig::at("https://p") };
+        assert!(Client::new(&absent).unwrap_err().to_string().contains("/absent/ca.pem"));
+    }
+
+    /// A self-signed certificate of nobody's, valid until 2126.
+    const CA: &str = "-----BEGIN CERTIFICATE-----
+MIIBezCCASGgAwIBAgIUCUv9J7ijCyLvonba8LFlp/Ckid0wCgYIKoZIzj0EAwIw
+EjEQMA4GA1UEAwwHdGVzdCBjYTAgFw0yNjExMjQxMjAyMjdaGA8yMTI2MTAzMTEy
+MDIyN1owEjEQMA4GA1UEAwwHdGVzdCBjYTBZMBMGByqGSM49AgEGCCqGSM49AwEH
+A0IABIejn3OWFj/GZaB3sjZAM+khibWv1hB5ugigYfKBg+sLI9hemblT696mTrdm
+jKCh1mF5Jd0Nzz/Ys/IWO/Wcc+yjUzBRMB0GA1UdDgQWBBRXdNrw5FCgM9EH4YDv
+2NECeaR5uDAfBgNVHSMEGDAWgBRXdNrw5FCgM9EH4YDv2NECeaR5uDAPBgNVHRMB
+Af8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQDapMGy/WN+zzdNAt514r0MuXPV
+HJrYYEdZabZLTFzzLgIgUoSGETW8oOWUrCbBme8sbHkN0VNUBOCnV1SKsTesiaM=
+-----END CERTIFICATE-----
+";
 
     #[test]
     fn a_range_counts_both_ends() {

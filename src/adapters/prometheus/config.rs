@@ -25,7 +25,7 @@ pub struct PrometheusConfig {
     /// How this program proves who it is. Default: `none`.
     #[serde(default)]
     pub auth: Auth,
-    /// PEM file of certificate authorities trusted beside the system's.
+    /// PEM file of the certificate authorities that are trusted, and no others. Default: the system's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Longest wait for one answer; a tick waits half as long again for all of them, and twice as long for missing history. Default 10s.

@@ -369,6 +369,11 @@ async fn minutes_that_were_missed_are_read_afterwards() {
     let fine = &signals[&web()][&SignalName::Demand].history.fine;
     assert_eq!(fine.end(), Some(store::minute(at(8))));
     assert!(fine.values.iter().all(|v| v.is_finite()));
+
+    let (signals, _) = tick(&prometheus, 8 + 6 * 60).await;
+    let history = &signals[&web()][&SignalName::Demand].history;
+    assert!(history.fine.values.iter().chain(&history.middle.values).all(|v| v.is_finite()), "six hours leave no gap in any tier");
+    assert_eq!(history.middle.values.len(), 576);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! The past of what was chosen, where it is missing: all of it for a target that is new, some minutes where they were missed. (world)
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Prometheus;
-use super::ask::{Failure, IN_FLIGHT};
+use super::ask::Failure;
 use super::backfill::{COARSE, FINE, Fetched, MIDDLE, Patience, fetch};
 use super::choose::{Answer, Pick};
 use super::client::Range;
@@ -15,10 +16,14 @@ use super::promql::Injected;
 use super::question::{Grouping, Question};
 use super::reduce::Feed;
 use super::store::{Kept, Progress, Store, filled, minute, series};
+use crate::domain::names::TargetKey;
 use crate::domain::series::{History, Series};
+use crate::domain::signal::SignalName;
 
 /// The past of one question is asked for at most this often, for targets that appeared since.
 const FILL_EVERY: SignedDuration = SignedDuration::from_mins(5);
+/// Questions whose past is fetched at once: each holds three tiers of all targets.
+const FILLS_IN_FLIGHT: usize = 2;
 
 /// What a question's history lacks.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +71,10 @@ fn missed_range(progress: &Progress, now: Timestamp) -> Option<Range> {
     (start < now).then_some(Range { start, end: now - 60, step: 60 })
 }
 
+fn kept_of<'a>(kept: &'a mut BTreeMap<TargetKey, BTreeMap<SignalName, Kept>>, index: &TargetIndex, pick: &Pick) -> Option<&'a mut Kept> {
+    kept.get_mut(&index.targets[pick.position].key)?.get_mut(&pick.signal)
+}
+
 impl Prometheus {
     /// Asks for what is missing of the past (world) and puts it in; gives the reason when some could not be had.
     pub(super) async fn fill(
@@ -76,10 +85,23 @@ impl Prometheus {
         picks: &[Pick],
         now: Timestamp,
     ) -> Option<&'static str> {
+        let mut by_answer: BTreeMap<usize, Vec<&Pick>> = BTreeMap::new();
+        for pick in picks {
+            by_answer.entry(pick.answer).or_default().push(pick);
+        }
+        let chosen = |answer: usize| by_answer.get(&answer).map_or(&[][..], Vec::as_slice);
         let mut needs: Vec<(usize, Need)> = Vec::new();
         for (position, answer) in answers.iter().enumerate().filter(|(_, a)| a.by_feed.is_some()) {
             let progress = store.progress.entry(answer.question.id.clone()).or_default();
-            let mine: Vec<&Pick> = picks.iter().filter(|p| p.answer == position).collect();
+            let mine = chosen(position);
+            if progress.answered.is_some_and(|last| now.duration_since(last) > SignedDuration::from_secs(FINE.back_s)) {
+                // Too long for the fine tier alone: all tiers are read anew.
+                for pick in mine {
+                    if let Some(kept) = kept_of(&mut store.kept, index, pick) {
+                        kept.filled = false;
+                    }
+                }
+            }
             let of = |pick: &Pick| store.kept.get(&index.targets[pick.position].key).and_then(|signals| signals.get(&pick.signal));
             let missed = missed_range(progress, now);
             let unfilled = mine.iter().any(|p| of(p).is_some_and(|k| !k.filled));
@@ -93,16 +115,15 @@ impl Prometheus {
             progress.answered = Some(minute(now));
         }
         let patience = Patience::new(self.config.timeout.0, 2.0);
-        let fetched: Vec<(usize, Result<Filling, Failure>)> =
+        let mut fetching =
             futures::stream::iter(needs)
                 .map(|(position, need)| async move {
                     (position, self.fetch_need(&answers[position].question, need, index, now, patience).await)
                 })
-                .buffered(IN_FLIGHT)
-                .collect()
-                .await;
+                .buffered(FILLS_IN_FLIGHT);
         let mut reason = None;
-        for (position, filling) in fetched {
+        // Each is put in as it arrives: all of them together would be a multiple of what is kept.
+        while let Some((position, filling)) = fetching.next().await {
             let question = &answers[position].question;
             let progress = store.progress.entry(question.id.clone()).or_default();
             match filling {
@@ -110,9 +131,8 @@ impl Prometheus {
                     if matches!(filling, Filling::Past { .. }) {
                         *progress = Progress { next_fill: now.checked_add(FILL_EVERY).ok(), failures: 0, ..*progress };
                     }
-                    for pick in picks.iter().filter(|p| p.answer == position) {
-                        let kept = store.kept.get_mut(&index.targets[pick.position].key).and_then(|signals| signals.get_mut(&pick.signal));
-                        if let Some(kept) = kept {
+                    for pick in chosen(position) {
+                        if let Some(kept) = kept_of(&mut store.kept, index, pick) {
                             filling.put_into(kept, pick, &question.feeds[pick.feed]);
                         }
                     }

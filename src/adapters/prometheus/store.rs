@@ -55,7 +55,10 @@ impl Kept {
                     *last = value as f32;
                 }
             }
-            _ => history.push_minute(slot, value as f32),
+            _ => {
+                make_room(history);
+                history.push_minute(slot, value as f32);
+            }
         }
     }
 
@@ -108,6 +111,13 @@ pub fn series(start: i64, step_s: u32, values: &[f32]) -> Series {
     Series { start: Timestamp::from_second(start).unwrap_or(Timestamp::UNIX_EPOCH), step_s, values: values[first..last].to_vec() }
 }
 
+/// Room for one more sample and no more: a vector that doubles would double what ten thousand targets keep.
+fn make_room(history: &mut History) {
+    for series in [Some(&mut history.fine), Some(&mut history.middle), history.coarse.as_mut()].into_iter().flatten() {
+        series.values.reserve_exact(1);
+    }
+}
+
 /// A history of fetched tiers, with what was seen live after them.
 #[must_use]
 pub fn filled(mut fine: Series, mut middle: Series, mut coarse: Option<Series>, live: &History) -> History {
@@ -157,6 +167,16 @@ mod tests {
         kept.put(at(6_067), 2.0);
         assert_eq!(snapshot.fine.values, [1.0]);
         assert_eq!(kept.history.fine.values, [1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_history_that_a_snapshot_shares_does_not_double_when_it_grows() {
+        let mut kept = kept();
+        kept.history = Arc::new(filled(series(0, 60, &[1.0; FINE_SAMPLES]), series(0, 300, &[1.0; 100]), None, &kept.history));
+        let snapshot = kept.history.clone();
+        kept.put(at(10_800), 2.0);
+        assert_eq!(kept.history.fine.values.len(), snapshot.fine.values.len());
+        assert!(kept.history.fine.values.capacity() <= FINE_SAMPLES + 1, "{}", kept.history.fine.values.capacity());
     }
 
     #[test]

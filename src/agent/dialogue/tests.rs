@@ -159,7 +159,7 @@ fn fault_l12_an_invented_tool_a_wrong_case_and_an_extra_field_are_mistakes() {
         ("propose_replicas", json!({"target": "w1", "replicas": 9, "rationale": "x", "force": true})),
         ("propose_replicas", json!({"target": "web", "replicas": 9, "rationale": "x"})),
     ] {
-        let (result, asked) = play(&[says(&[wrong.clone()]), says(&[wrong.clone()])]);
+        let (result, asked) = play(&[says(std::slice::from_ref(&wrong))]);
         assert_eq!((asked, result.usage.invalid_calls), (2, 2), "{wrong:?}");
         assert!(matches!(result.end, DialogueEnd::SecondMistake(_)), "{wrong:?}: {:?}", result.end);
         let Some(Turn::Answers { answers }) = result.turns.get(3) else { panic!("{:?}", result.turns) };

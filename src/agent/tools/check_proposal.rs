@@ -19,7 +19,7 @@ pub struct Arguments {
     headroom: Option<propose_headroom::Wanted>,
 }
 
-pub fn run(context: &ToolContext<'_>, noted: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, noted: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let change = match arguments {
         Arguments { replicas: Some(wanted), resources: None, headroom: None } => propose_replicas::change(context, wanted)?,
         Arguments { replicas: None, resources: Some(wanted), headroom: None } => propose_resources::change(context, wanted)?,

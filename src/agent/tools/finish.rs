@@ -37,6 +37,6 @@ pub struct Conclusion {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "every tool has the same form")]
-pub fn run(_: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    Ok(Answer::Finishing(Conclusion { outcome: arguments.outcome, reason: arguments.reason.into_text() }))
+pub fn run(_: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    Ok(Answer::Finishing(Conclusion { outcome: arguments.outcome, reason: arguments.reason.text() }))
 }

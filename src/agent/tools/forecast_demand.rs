@@ -28,15 +28,15 @@ pub struct Arguments {
     within_minutes: u32,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let Arguments { target, quantile_percent, within_minutes } = arguments;
-    let key = context.aliases.target(&target)?;
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    let &Arguments { ref target, quantile_percent, within_minutes } = arguments;
+    let key = context.aliases.target(target)?;
     if !(5..=99).contains(&quantile_percent) {
-        return Err(Mistake::out_of_range("quantile_percent", quantile_percent, "5 to 99 percent"));
+        return Err(Mistake::out_of_range("quantile_percent", quantile_percent.into(), "5 to 99 percent"));
     }
     let within = usize::try_from(within_minutes).unwrap_or(usize::MAX);
     if !(1..=HORIZON_MINUTES).contains(&within) {
-        return Err(Mistake::out_of_range("within_minutes", within_minutes, "1 to 60 minutes"));
+        return Err(Mistake::out_of_range("within_minutes", within_minutes.into(), "1 to 60 minutes"));
     }
     let planned = context.plan.targets.get(key);
     let Some((planned, outlook)) = planned.and_then(|p| Some((p, p.outlook.as_ref()?))) else {

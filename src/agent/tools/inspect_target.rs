@@ -23,7 +23,7 @@ pub struct Arguments {
     target: TargetAlias,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let key = context.aliases.target(&arguments.target)?;
     let (workload, named) = context.observed(key)?;
     let (min, max) = bounds(context.snapshot, named);

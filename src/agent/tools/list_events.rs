@@ -28,8 +28,8 @@ pub struct Arguments {
     since_minutes: Option<u32>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let only = arguments.target.map(|alias| context.aliases.target(&alias).map(|_| alias.0)).transpose()?;
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    let only = context.only_target(arguments.target.as_ref())?;
     let since_minutes = i64::from(arguments.since_minutes.unwrap_or(WINDOW_MINUTES));
     let mut rows: Vec<_> = context
         .aliases

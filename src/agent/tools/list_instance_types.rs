@@ -33,7 +33,7 @@ pub struct Arguments {
     capacity_type: Option<CapacityType>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let fleet = arguments.fleet.as_ref().map(|alias| context.aliases.fleet(context.snapshot, alias)).transpose()?;
     let least_cpu = Millicores(arguments.at_least_cpu_millicores.unwrap_or(0));
     let least_memory = Bytes(arguments.at_least_memory_mib.unwrap_or(0).saturating_mul(Bytes::MIB));

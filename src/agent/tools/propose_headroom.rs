@@ -50,27 +50,33 @@ pub struct Arguments {
     evidence: Vec<EvidenceAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let Arguments { target, quantile_percent, extra_lead_minutes, for_minutes, rationale, evidence } = arguments;
-    Ok(Answer::Proposing(Wish {
-        change: change(context, Wanted { target, quantile_percent, extra_lead_minutes, for_minutes })?,
-        rationale: rationale.into_text(),
-        evidence: context.aliases.evidence(context.snapshot, &evidence)?,
-    }))
+    let wanted = Wanted {
+        target: target.clone(),
+        quantile_percent: *quantile_percent,
+        extra_lead_minutes: *extra_lead_minutes,
+        for_minutes: *for_minutes,
+    };
+    Ok(Answer::Proposing(Box::new(Wish {
+        change: change(context, &wanted)?,
+        rationale: rationale.text(),
+        evidence: context.aliases.evidence(context.snapshot, evidence)?,
+    })))
 }
 
 /// The change that is wanted.
-pub fn change(context: &ToolContext<'_>, wanted: Wanted) -> Result<Change, Mistake> {
+pub fn change(context: &ToolContext<'_>, wanted: &Wanted) -> Result<Change, Mistake> {
     let key = context.aliases.target(&wanted.target)?;
     let (workload, _) = context.observed(key)?;
     if !(50..=99).contains(&wanted.quantile_percent) {
-        return Err(Mistake::out_of_range("quantile_percent", wanted.quantile_percent, "50 to 99 percent"));
+        return Err(Mistake::out_of_range("quantile_percent", wanted.quantile_percent.into(), "50 to 99 percent"));
     }
     if wanted.extra_lead_minutes > 60 {
-        return Err(Mistake::out_of_range("extra_lead_minutes", wanted.extra_lead_minutes, "0 to 60 minutes"));
+        return Err(Mistake::out_of_range("extra_lead_minutes", wanted.extra_lead_minutes.into(), "0 to 60 minutes"));
     }
     if !(5..=1440).contains(&wanted.for_minutes) {
-        return Err(Mistake::out_of_range("for_minutes", wanted.for_minutes, "5 to 1440 minutes"));
+        return Err(Mistake::out_of_range("for_minutes", wanted.for_minutes.into(), "5 to 1440 minutes"));
     }
     let until = context.now().saturating_add(SignedDuration::from_mins(i64::from(wanted.for_minutes)));
     Ok(Change::Headroom(HeadroomChange {

@@ -62,7 +62,7 @@ pub struct Arguments {
     evidence: Vec<EvidenceAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let fleet = context.aliases.fleet(context.snapshot, &arguments.fleet)?;
     let pool = context.aliases.pool(fleet, &arguments.pool)?;
     let evidence = context.aliases.evidence(context.snapshot, &arguments.evidence)?;
@@ -74,15 +74,15 @@ pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> R
         ("disruption_percent", arguments.disruption_percent, 0, 100, "0 to 100 percent"),
     ] {
         if !(least..=most).contains(&value) {
-            return Err(Mistake::out_of_range(field, value, range));
+            return Err(Mistake::out_of_range(field, value.into(), range));
         }
     }
     let existing = context.snapshot.facts.node_pools.iter().find(|p| p.name == pool);
     let draft = NodePoolDraft {
         name: pool,
-        instance_types: instance_types(context, arguments.instance_types)?,
-        capacity_types: capacity_types(arguments.capacity_types)?,
-        zones: zones(context, fleet, arguments.zones)?,
+        instance_types: instance_types(context, &arguments.instance_types)?,
+        capacity_types: capacity_types(&arguments.capacity_types)?,
+        zones: zones(context, fleet, &arguments.zones)?,
         requirements: existing
             .map(|p| p.requirements.iter().filter(|r| !OWN_LABELS.contains(&&*r.key)).cloned().collect())
             .unwrap_or_default(),
@@ -97,41 +97,41 @@ pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> R
         disruption_percent: arguments.disruption_percent,
     };
     let change = NodePoolChange { fleet: fleet.id.name.clone(), provider: fleet.provider, draft, exists: existing.is_some() };
-    Ok(Answer::Proposing(Wish { change: Change::NodePool(change), rationale: arguments.rationale.into_text(), evidence }))
+    Ok(Answer::Proposing(Box::new(Wish { change: Change::NodePool(change), rationale: arguments.rationale.text(), evidence })))
 }
 
-fn instance_types(context: &ToolContext<'_>, given: Vec<String>) -> Result<Vec<Arc<str>>, Mistake> {
-    let distinct: BTreeSet<String> = given.into_iter().collect();
+fn instance_types(context: &ToolContext<'_>, given: &[String]) -> Result<Vec<Arc<str>>, Mistake> {
+    let distinct: BTreeSet<&str> = given.iter().map(String::as_str).collect();
     if distinct.is_empty() || distinct.len() > MOST_TYPES {
-        return Err(Mistake::out_of_range("instance_types", distinct.len(), "1 to 50 instance types"));
+        return Err(Mistake::out_of_range("instance_types", distinct.len() as u64, "1 to 50 instance types"));
     }
     let known = &context.snapshot.catalogue.types;
     distinct
         .into_iter()
         .map(|name| {
-            let found = known.get_key_value(name.as_str()).map(|(name, _)| name.clone());
-            found.ok_or_else(|| Mistake::unknown_name("instance_types", &name, "what list_instance_types lists"))
+            let found = known.get_key_value(name).map(|(name, _)| name.clone());
+            found.ok_or_else(|| Mistake::unknown_name("instance_types", name, "what list_instance_types lists"))
         })
         .collect()
 }
 
-fn capacity_types(given: Vec<CapacityType>) -> Result<Vec<CapacityType>, Mistake> {
-    let distinct: BTreeSet<CapacityType> = given.into_iter().collect();
+fn capacity_types(given: &[CapacityType]) -> Result<Vec<CapacityType>, Mistake> {
+    let distinct: BTreeSet<CapacityType> = given.iter().copied().collect();
     if distinct.is_empty() {
         return Err(Mistake::out_of_range("capacity_types", 0, "1 to 3 ways to pay"));
     }
     Ok(distinct.into_iter().collect())
 }
 
-fn zones(context: &ToolContext<'_>, fleet: &Fleet, given: Vec<String>) -> Result<Vec<Arc<str>>, Mistake> {
+fn zones(context: &ToolContext<'_>, fleet: &Fleet, given: &[String]) -> Result<Vec<Arc<str>>, Mistake> {
     let sold: BTreeSet<&Arc<str>> = context.snapshot.catalogue.types.values().flat_map(|t| &t.offerings).map(|o| &o.zone).collect();
     let allowed: Vec<&Arc<str>> = sold.into_iter().filter(|zone| fleet.zones.is_empty() || fleet.zones.contains(*zone)).collect();
-    let distinct: BTreeSet<String> = given.into_iter().collect();
+    let distinct: BTreeSet<&str> = given.iter().map(String::as_str).collect();
     distinct
         .into_iter()
         .map(|name| {
-            let found = allowed.iter().find(|zone| ****zone == *name.as_str()).map(|zone| (*zone).clone());
-            found.ok_or_else(|| Mistake::unknown_name("zones", &name, "the zones that list_instance_types shows for this fleet"))
+            let found = allowed.iter().find(|zone| &****zone == name).map(|zone| (*zone).clone());
+            found.ok_or_else(|| Mistake::unknown_name("zones", name, "the zones that list_instance_types shows for this fleet"))
         })
         .collect()
 }

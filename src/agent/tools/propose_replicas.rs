@@ -35,16 +35,16 @@ pub struct Arguments {
     evidence: Vec<EvidenceAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    Ok(Answer::Proposing(Wish {
-        change: change(context, Wanted { target: arguments.target, replicas: arguments.replicas })?,
-        rationale: arguments.rationale.into_text(),
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    Ok(Answer::Proposing(Box::new(Wish {
+        change: change(context, &Wanted { target: arguments.target.clone(), replicas: arguments.replicas })?,
+        rationale: arguments.rationale.text(),
         evidence: context.aliases.evidence(context.snapshot, &arguments.evidence)?,
-    }))
+    })))
 }
 
 /// The change that is wanted.
-pub fn change(context: &ToolContext<'_>, wanted: Wanted) -> Result<Change, Mistake> {
+pub fn change(context: &ToolContext<'_>, wanted: &Wanted) -> Result<Change, Mistake> {
     let key = context.aliases.target(&wanted.target)?;
     let (workload, _) = context.observed(key)?;
     Ok(Change::Replicas(ReplicasChange {

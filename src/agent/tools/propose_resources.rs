@@ -61,19 +61,23 @@ pub struct Arguments {
     evidence: Vec<EvidenceAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let Arguments { target, cpu_request_millicores, cpu_limit_millicores, memory_request_mib, memory_limit_mib, rationale, evidence } =
-        arguments;
-    let wanted = Wanted { target, cpu_request_millicores, cpu_limit_millicores, memory_request_mib, memory_limit_mib };
-    Ok(Answer::Proposing(Wish {
-        change: change(context, wanted)?,
-        rationale: rationale.into_text(),
-        evidence: context.aliases.evidence(context.snapshot, &evidence)?,
-    }))
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    let wanted = Wanted {
+        target: arguments.target.clone(),
+        cpu_request_millicores: arguments.cpu_request_millicores,
+        cpu_limit_millicores: arguments.cpu_limit_millicores,
+        memory_request_mib: arguments.memory_request_mib,
+        memory_limit_mib: arguments.memory_limit_mib,
+    };
+    Ok(Answer::Proposing(Box::new(Wish {
+        change: change(context, &wanted)?,
+        rationale: arguments.rationale.text(),
+        evidence: context.aliases.evidence(context.snapshot, &arguments.evidence)?,
+    })))
 }
 
 /// The change that is wanted.
-pub fn change(context: &ToolContext<'_>, wanted: Wanted) -> Result<Change, Mistake> {
+pub fn change(context: &ToolContext<'_>, wanted: &Wanted) -> Result<Change, Mistake> {
     let key = context.aliases.target(&wanted.target)?;
     let (workload, named) = context.observed(key)?;
     let Some(container) = workload.container(named.container.as_deref()) else {

@@ -9,6 +9,7 @@ use super::{Answer, Mistake, Proposal, ToolContext};
 use crate::agent::aliases::{SignalAlias, TargetAlias};
 use crate::agent::numbers::{maybe, number};
 use crate::domain::series::{History, Series, mean, quantile};
+use crate::domain::signal::Signal;
 
 pub const DESCRIPTION: &str = "History of one signal of a target, oldest first, one value a step; null is a gap. One-minute values reach back 3 hours, five-minute values 2 days, hourly values 5 weeks (demand, cpu and memory only). At most 60 steps.";
 
@@ -44,17 +45,17 @@ enum Aggregate {
     P95,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let Arguments { target, signal, window_minutes, step_minutes, aggregate } = arguments;
-    let key = context.aliases.target(&target)?;
-    let name = context.aliases.signal(&signal)?;
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    let &Arguments { ref target, ref signal, window_minutes, step_minutes, aggregate } = arguments;
+    let key = context.aliases.target(target)?;
+    let name = context.aliases.signal(signal)?;
     if !(1..=MOST_MINUTES).contains(&window_minutes) {
-        return Err(Mistake::out_of_range("window_minutes", window_minutes, "1 to 50400 minutes"));
+        return Err(Mistake::out_of_range("window_minutes", window_minutes.into(), "1 to 50400 minutes"));
     }
     let least_step = window_minutes.div_ceil(MOST_STEPS);
     if step_minutes < least_step || step_minutes > window_minutes {
         let range = format!("{least_step} to {window_minutes} minutes for this window");
-        return Err(Mistake::out_of_range("step_minutes", step_minutes, &range));
+        return Err(Mistake::out_of_range("step_minutes", step_minutes.into(), &range));
     }
     let found = context.snapshot.signal(key, &name);
     let tier = found.and_then(|s| tier(&s.history, context.now(), window_minutes, step_minutes));
@@ -63,7 +64,7 @@ pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> R
         "signal": signal.0,
         "unit": context.aliases.unit_of(&name),
         "step_minutes": step_minutes,
-        "newest_age_s": found.and_then(|s| s.latest()).map(|(at, _)| context.now().duration_since(at).as_secs()),
+        "newest_age_s": found.and_then(Signal::latest).map(|(at, _)| context.now().duration_since(at).as_secs()),
         "faulty": found.is_some_and(|s| !s.faults.is_empty()),
         "values": values,
     })))

@@ -41,8 +41,8 @@ pub struct Arguments {
     target: Option<TargetAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
-    let only = arguments.target.map(|alias| context.aliases.target(&alias).map(|_| alias.0)).transpose()?;
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
+    let only = context.only_target(arguments.target.as_ref())?;
     let own = context.snapshot.past.iter().rev().filter_map(|row| Some((context.aliases.of_target(&row.target)?, row)));
     let rows: Vec<_> = own.filter(|(target, _)| only.as_ref().is_none_or(|only| only == target)).collect();
     let listed = rows.iter().take(MOST_ROWS).map(|(target, row)| {
@@ -53,7 +53,6 @@ pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> R
             "by": row.origin,
             "replicas": row.replicas,
             "result": KNOWN_RESULTS.into_iter().find(|known| *known == row.result).unwrap_or("Other"),
-            "reason": row.reason,
         })
     });
     Ok(Answer::Reading(json!({ "decisions": listed.collect::<Vec<_>>(), "not_listed": rows.len().saturating_sub(MOST_ROWS) })))

@@ -27,15 +27,15 @@ pub struct Arguments {
     evidence: Vec<EvidenceAlias>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let target = context.aliases.target(&arguments.target)?.clone();
     let evidence = context.aliases.evidence(context.snapshot, &arguments.evidence)?;
     if evidence.is_empty() {
         return Err(Mistake::out_of_range("evidence", 0, "1 id or more"));
     }
-    Ok(Answer::Proposing(Wish {
+    Ok(Answer::Proposing(Box::new(Wish {
         change: Change::Finding(Finding { target, cause: arguments.cause, notify: arguments.notify }),
-        rationale: arguments.rationale.into_text(),
+        rationale: arguments.rationale.text(),
         evidence,
-    }))
+    })))
 }

@@ -40,12 +40,12 @@ pub struct Arguments {
     memory_request_mib: Option<u64>,
 }
 
-pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: Arguments) -> Result<Answer, Mistake> {
+pub fn run(context: &ToolContext<'_>, _: &[Proposal], arguments: &Arguments) -> Result<Answer, Mistake> {
     let key = context.aliases.target(&arguments.target)?;
     let (workload, named) = context.observed(key)?;
     let replicas = arguments.replicas.unwrap_or(workload.replicas.desired);
     if replicas > MOST_REPLICAS {
-        return Err(Mistake::out_of_range("replicas", replicas, "0 to 10000 replicas"));
+        return Err(Mistake::out_of_range("replicas", replicas.into(), "0 to 10000 replicas"));
     }
     let now = workload.container(named.container.as_deref()).map(|c| c.resources).unwrap_or_default();
     let shape = shape_with(&workload.template.shape, &now, arguments.cpu_request_millicores, arguments.memory_request_mib);

@@ -1,5 +1,7 @@
 //! Each tool: its effect, or how its answer follows the snapshot; the schemas; and that no name of the cluster comes out of any of them.
 
+#![expect(clippy::needless_pass_by_value, reason = "`json!` reads better where it is passed whole")]
+
 use serde_json::{Value, json};
 
 use super::super::fixture::{Naming, Shop, hostile, now, plain};
@@ -154,6 +156,26 @@ fn simulate_packing_counts_what_has_to_be_placed() {
 }
 
 #[test]
+fn simulate_packing_answers_from_nodes_pools_and_prices() {
+    let mut shop = Shop::new(plain);
+    let ask = |shop: &Shop| read(shop, "simulate_packing", json!({"target": "w1", "replicas": 8}));
+    let roomy = ask(&shop);
+    assert_eq!((&roomy["fit_on_existing_nodes"], &roomy["new_nodes"], &roomy["fit_nowhere"]), (&json!(5), &json!([]), &json!(0)));
+
+    for node in &mut shop.snapshot.facts.nodes {
+        node.requested = node.allocatable.clone();
+    }
+    shop.snapshot.facts.node_pools[0].taints.clear();
+    let full = ask(&shop);
+    assert_eq!(full["fit_on_existing_nodes"], 0);
+    assert!(full["new_nodes_cost_per_hour_usd"].as_f64().unwrap() > 0.0, "{full}");
+
+    shop.snapshot.facts.node_pools.clear();
+    shop.snapshot.facts.fleets.clear();
+    assert_eq!(ask(&shop)["fit_nowhere"], 5, "nothing may be bought");
+}
+
+#[test]
 fn list_instance_types_shows_what_a_fleet_may_buy() {
     let mut shop = Shop::new(plain);
     let names = |answer: &Value| {
@@ -294,6 +316,28 @@ fn check_proposal_takes_exactly_one_change_and_proposes_nothing() {
     let answer = read(&shop, "check_proposal", json!({"replicas": {"target": "w1", "replicas": 9}}));
     assert!(answer.get("verdict").is_some());
     assert!(matches!(mistaken(&shop, "check_proposal", json!({})), Mistake::Field { .. }));
+}
+
+#[test]
+fn check_proposal_says_what_review_will_say() {
+    let mut shop = Shop::new(plain);
+    let ask = |shop: &Shop, replicas: u32| {
+        let answer = read(shop, "check_proposal", json!({"replicas": {"target": "w1", "replicas": replicas}}));
+        let arguments = json!({"target": "w1", "replicas": replicas, "rationale": "x"});
+        let told: Value = serde_json::from_str(&outcome(shop, "propose_replicas", &arguments, &[]).answer.content).unwrap();
+        assert_eq!(told["review"], answer, "asking and proposing hear the same");
+        let proposal = proposed(shop, "propose_replicas", arguments);
+        let commitments = &shop.snapshot.memory.gate.commitments;
+        let review = guardrails::judge(&shop.snapshot, &shop.plan, commitments, &[proposal]).remove(0);
+        assert_eq!(answer["verdict"], json!(review.verdict));
+        assert_eq!(answer["rule"], json!(review.decisive().map(|ruling| ruling.rule)));
+        answer
+    };
+    let large = ask(&shop, 12);
+    assert_eq!((&large["verdict"], &large["rule"], &large["becomes_replicas"]), (&json!("Clamp"), &json!("Step"), &json!(9)));
+    let namespace = shop.group.namespace.clone();
+    shop.snapshot.facts.guardrails.get_mut(&namespace).unwrap().freeze = true;
+    assert_eq!((&ask(&shop, 12)["verdict"], &ask(&shop, 12)["rule"]), (&json!("Refuse"), &json!("Freeze")));
 }
 
 #[test]

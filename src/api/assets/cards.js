@@ -11,8 +11,17 @@ export function cards(state, actions) {
   const body = state.groups.length
     ? state.groups.map((group) => groupBlock(group, state, actions))
     : empty("No groups yet. Each IntelligentPodAutoscaler appears here with its workloads, as soon as one is created.");
-  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group")),
+  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group"), total(state.groups)),
     body, state.rejected.map(rejected));
+}
+
+/// What all priced workloads cost together, now and as desired.
+function total(groups) {
+  const priced = groups.flatMap((group) => group.targets).filter((view) => view.cost_per_hour !== null);
+  if (priced.length === 0) return null;
+  const sum = (cost) => priced.reduce((all, view) => all + cost(view), 0);
+  const [now, then] = [sum((view) => view.current_cost_per_hour ?? view.cost_per_hour), sum((view) => view.cost_per_hour)];
+  return now === then ? `, ${perHour(then)}` : `, ${perHour(now)} → ${perHour(then)}`;
 }
 
 function groupBlock(group, state, actions) {
@@ -60,7 +69,7 @@ function card(view, actions) {
         fact("bounds", `${view.min}–${view.max}`),
         fact("HPA", view.shadow_hpa ?? "–", null, "What a Horizontal Pod Autoscaler would ask for"))),
     replicaScale(view),
-    drawn ? el("div", { class: "chart" }, drawn, legend(view, unit)) : el("p", { class: "chart-none" }, "Demand is not known yet: no series has been joined to this workload."),
+    drawn ? el("div", { class: "chart" }, drawn, legend(view, unit, capacity)) : el("p", { class: "chart-none" }, "Demand is not known yet: no series has been joined to this workload."),
     faults(view.signals),
     el("div", { class: "card-foot" },
       el("span", { class: "cost", title: "Cost of its pods, at the price of their requests" }, cost(view)),
@@ -93,13 +102,14 @@ const MODES = {
   Auto: "Acts within the limits that people set",
 };
 
-function legend(view, unit) {
+function legend(view, unit, capacity) {
   const now = view.signals.demand?.value ?? null;
   const at = (path) => path[Math.min(30, path.length - 1)];
   return el("div", { class: "legend" },
     el("span", {}, el("i", { class: "key key-past" }), now === null ? "demand unknown" : measure(now, unit)),
     view.outlook_p50.length > 0 && el("span", {}, el("i", { class: "key key-median" }), `in 30 min ${number(at(view.outlook_p50))}`),
-    view.outlook_p90.length > 0 && el("span", {}, el("i", { class: "key key-band" }), `p90 ${number(at(view.outlook_p90))}`));
+    view.outlook_p90.length > 0 && el("span", {}, el("i", { class: "key key-band" }), `p90 ${number(at(view.outlook_p90))}`),
+    capacity !== null && el("span", { title: "What the ready replicas carry" }, el("i", { class: "key key-capacity" }), `carry ${number(capacity)}`));
 }
 
 function faults(signals) {

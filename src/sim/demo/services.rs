@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::super::change::MANAGER;
 use super::super::demand::{DemandCurve, Recurring, SurgeShape};
 use super::super::scenario::{HPASpec, WorkloadSpec};
 use super::{SALE_FOR, SALE_PERCENT};
@@ -10,6 +9,7 @@ use crate::domain::limits::Bounds;
 use crate::domain::names::TargetKey;
 use crate::domain::units::{Bytes, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter, OwnedField, WriteOperation};
+use crate::guardrails::ownership::ACTUATOR;
 use crate::service::{MemorySpec, ServiceKind, ServiceSpec};
 
 /// Share of its CPU request that a replica uses at capacity.
@@ -165,7 +165,7 @@ fn spec(row: Row) -> WorkloadSpec {
         calls: row.calls.iter().map(|(namespace, name, ratio)| (TargetKey::deployment(namespace, name), *ratio)).collect(),
         hpa: None,
         min_available: None,
-        writer: writer(MANAGER, WriteOperation::Apply, Some("scale")),
+        writer: writer(ACTUATOR, WriteOperation::Apply, Some("scale")),
         oldest_pod_s: 2 * 86_400,
     }
 }

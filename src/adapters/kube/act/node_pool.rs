@@ -1,8 +1,8 @@
 //! A node pool, by server-side apply of Karpenter's own kind. Never by force: a pool that somebody else writes is theirs.
 
+use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use kube::ResourceExt;
 use serde_json::Value;
 
 use super::answer::classify;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::answer::{classify, shortened};
 use super::world::World;
-use super::{KubeActuator, Known, Try, Write};
+use super::{Known, KubeActuator, Try, Write};
 use crate::adapters::kube::meta::count;
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::proposal::ReplicasChange;
@@ -40,7 +40,9 @@ impl<'a> Writer<'a> {
         let target = &self.change.target;
         let before = |error: &kube::Error| match classify(error) {
             // Nothing was written yet, so nothing can be lost.
-            Try::Lost(detail) | Try::Again(detail) => Try::Done(OutcomeResult::Unknown { detail: format!("failed to read {target}: {detail}") }),
+            Try::Lost(detail) | Try::Again(detail) => {
+                Try::Done(OutcomeResult::Unknown { detail: format!("failed to read {target}: {detail}") })
+            }
             done @ Try::Done(_) => done,
         };
         let Some(kind) = self.actuator.kinds.of(target).await.map_err(|e| before(&e))? else { return Err(Try::Done(OutcomeResult::Gone)) };

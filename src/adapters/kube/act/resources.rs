@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::answer::classify;
 use super::world::World;
-use super::{KubeActuator, Known, Try, Write};
+use super::{Known, KubeActuator, Try, Write};
 use crate::adapters::kube::dynamic::watched_kind;
 use crate::adapters::kube::template::container_resources;
 use crate::domain::outcome::OutcomeResult;
@@ -46,7 +46,9 @@ impl<'a> Writer<'a> {
             return Err(Try::Done(OutcomeResult::Denied { detail }));
         };
         let unread = |error: &kube::Error| match classify(error) {
-            Try::Lost(detail) | Try::Again(detail) => Try::Done(OutcomeResult::Unknown { detail: format!("failed to read {target}: {detail}") }),
+            Try::Lost(detail) | Try::Again(detail) => {
+                Try::Done(OutcomeResult::Unknown { detail: format!("failed to read {target}: {detail}") })
+            }
             done @ Try::Done(_) => done,
         };
         let Some(resource) = self.actuator.kinds.of(target).await.map_err(|e| unread(&e))? else {

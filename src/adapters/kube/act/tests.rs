@@ -11,11 +11,12 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-use super::{KubeActuator, Known, Lookout};
+use super::{Known, KubeActuator, Lookout};
 use crate::domain::limits::{Fleet, GateLimits};
 use crate::domain::memory::{Commitments, Memory};
 use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
 use crate::domain::outcome::OutcomeResult;
+use crate::domain::plan::Plan;
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
 use crate::domain::review::{Review, Verdict};
 use crate::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
@@ -204,7 +205,7 @@ fn released(change: Change) -> Released {
         memory: Memory::default(),
         past: vec![],
     };
-    release(&snapshot, &proposal, &review, EPOCH, &mut Commitments::default()).unwrap()
+    release(&snapshot, &Plan::default(), &proposal, &review, EPOCH, &mut Commitments::default()).unwrap()
 }
 
 fn scale(from: u32, to: u32) -> Change {
@@ -265,7 +266,8 @@ async fn force_is_used_only_where_the_owner_may_be_taken_over() {
 
 #[tokio::test]
 async fn fault_k01_a_conflict_of_versions_is_looked_at_again_and_written_at_most_three_times() {
-    let stale = |meanwhile| Answer::Refuse { code: 409, reason: "Conflict", message: "the object has been modified", manager: None, meanwhile };
+    let stale =
+        |meanwhile| Answer::Refuse { code: 409, reason: "Conflict", message: "the object has been modified", manager: None, meanwhile };
     let status_only: fn(&mut Value) = |d| d["metadata"]["resourceVersion"] = "101".into();
     let own = [writer("ipa-actuator", "Apply", "scale", NOW)];
 
@@ -277,10 +279,7 @@ async fn fault_k01_a_conflict_of_versions_is_looked_at_again_and_written_at_most
     assert!(matches!(carry_out(&server, scale(4, 7)).await, OutcomeResult::WorldChanged { .. }));
     assert_eq!(writes(&server), 3);
 
-    for meanwhile in [
-        (|d: &mut Value| d["spec"]["replicas"] = 5.into()) as fn(&mut Value),
-        |d| d["metadata"]["generation"] = 5.into(),
-    ] {
+    for meanwhile in [(|d: &mut Value| d["spec"]["replicas"] = 5.into()) as fn(&mut Value), |d| d["metadata"]["generation"] = 5.into()] {
         let server = Server::new(Some(deployment(4, &own)), vec![stale(meanwhile)]);
         assert!(matches!(carry_out(&server, scale(4, 7)).await, OutcomeResult::WorldChanged { .. }), "judged on another world");
         assert_eq!(writes(&server), 1);
@@ -294,7 +293,13 @@ async fn fault_k01_a_conflict_of_versions_is_looked_at_again_and_written_at_most
 
 #[tokio::test]
 async fn fault_k02_an_apply_that_conflicts_names_the_manager_and_is_not_forced() {
-    let conflict = Answer::Refuse { code: 409, reason: "Conflict", message: "Apply failed with 1 conflict", manager: Some("argocd-controller"), meanwhile: |_| {} };
+    let conflict = Answer::Refuse {
+        code: 409,
+        reason: "Conflict",
+        message: "Apply failed with 1 conflict",
+        manager: Some("argocd-controller"),
+        meanwhile: |_| {},
+    };
     let server = Server::new(Some(deployment(4, &[])), vec![conflict]);
     match carry_out(&server, scale(4, 7)).await {
         OutcomeResult::Conflicted { manager, .. } => assert_eq!(&*manager, "argocd-controller"),
@@ -308,7 +313,9 @@ async fn fault_k02_an_apply_that_conflicts_names_the_manager_and_is_not_forced()
 async fn fault_k03_rbac_admission_and_quota_are_told_apart_and_not_tried_again() {
     let rbac = "deployments.apps \"web\" is forbidden: User \"system:serviceaccount:ipa-system:ipa-actuator\" cannot patch resource \"deployments/scale\" in API group \"apps\" in the namespace \"shop\"";
     let policy = "deployments.apps \"web\" is forbidden: ValidatingAdmissionPolicy 'ipa-fence-scale' with binding 'ipa-fence-scale' denied request: target not enrolled";
-    for (code, message, reason) in [(403, rbac, "Forbidden"), (403, policy, "Denied"), (422, "replicas: Invalid value", "Denied"), (401, "Unauthorized", "Forbidden")] {
+    for (code, message, reason) in
+        [(403, rbac, "Forbidden"), (403, policy, "Denied"), (422, "replicas: Invalid value", "Denied"), (401, "Unauthorized", "Forbidden")]
+    {
         let server = Server::new(Some(deployment(4, &[])), vec![refuse(code, "", message)]);
         assert_eq!(carry_out(&server, scale(4, 7)).await.reason(), reason, "{message}");
         assert_eq!(writes(&server), 1);
@@ -364,13 +371,7 @@ async fn nothing_is_written_without_the_lease_or_under_another_epoch() {
 }
 
 fn resize(from: ContainerResources, to: ContainerResources) -> Change {
-    Change::Resources(ResourcesChange {
-        target: TargetKey::deployment("shop", "web"),
-        uid: "u1".into(),
-        container: "app".into(),
-        from,
-        to,
-    })
+    Change::Resources(ResourcesChange { target: TargetKey::deployment("shop", "web"), uid: "u1".into(), container: "app".into(), from, to })
 }
 
 const HALF: ContainerResources =

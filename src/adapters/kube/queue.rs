@@ -1,0 +1,111 @@
+//! The queue as `ScalingProposal` objects, in the group's namespace, owned by its resource; a fleet's lie in IPA's own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Client;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use super::meta::{self, ObjectName};
+use super::watch::Watches;
+use crate::crd::proposal::{Phase, ScalingProposalStatus};
+use crate::crd::{API_GROUP, API_VERSION, ScalingProposal, convert};
+use crate::domain::names::GroupId;
+use crate::domain::snapshot::QueuedProposal;
+use crate::ports::{PortError, Queue};
+
+/// Field manager of proposals and their status.
+const MANAGER: &str = "ipa-queue";
+
+/// The queue in the cluster.
+pub struct KubeQueue {
+    client: Client,
+    watches: Arc<Watches>,
+    own_namespace: String,
+}
+
+impl KubeQueue {
+    /// A queue whose fleet proposals lie in `own_namespace`.
+    #[must_use]
+    pub fn new(client: Client, watches: Arc<Watches>, own_namespace: &str) -> Self {
+        Self { client, watches, own_namespace: own_namespace.into() }
+    }
+
+    fn namespace<'a>(&'a self, group: &'a GroupId) -> &'a str {
+        if group.is_fleet() { &self.own_namespace } else { &group.namespace }
+    }
+
+    /// The resource that a proposal goes with: deleted with it.
+    fn owner(&self, group: &GroupId) -> Option<OwnerReference> {
+        let name = ObjectName { namespace: group.namespace.clone(), name: group.name.clone() };
+        let (kind, uid) = if group.is_fleet() {
+            ("NodeFleet", meta::uid(&self.watches.node_fleet(&name)?.as_ref().as_ref().ok()?.metadata))
+        } else {
+            ("IntelligentPodAutoscaler", meta::uid(&self.watches.autoscaler(&name)?.as_ref().as_ref().ok()?.metadata))
+        };
+        Some(OwnerReference {
+            api_version: format!("{API_GROUP}/{API_VERSION}"),
+            kind: kind.into(),
+            name: group.name.to_string(),
+            uid: uid.to_string(),
+            ..OwnerReference::default()
+        })
+    }
+
+    async fn write_status(&self, proposal: &QueuedProposal, status: &ScalingProposalStatus) -> Result<(), kube::Error> {
+        let name = &proposal.proposal.id.0;
+        let api = Api::<ScalingProposal>::namespaced(self.client.clone(), self.namespace(&proposal.proposal.group));
+        let body = json!({
+            "apiVersion": format!("{API_GROUP}/{API_VERSION}"),
+            "kind": "ScalingProposal",
+            "metadata": {"name": name},
+            "status": status,
+        });
+        api.patch_status(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&body)).await.map(|_| ())
+    }
+}
+
+#[async_trait]
+impl Queue for KubeQueue {
+    async fn enqueue(&self, proposal: &QueuedProposal) -> Result<(), PortError> {
+        let failed = |error: kube::Error| PortError::Failed {
+            action: format!("queue the proposal {}", proposal.proposal.id),
+            detail: error.to_string(),
+        };
+        let group = &proposal.proposal.group;
+        if self.watches.open_proposal(group, &proposal.digest) {
+            return Ok(());
+        }
+        let namespace = self.namespace(group);
+        let mut object = convert::manifest(proposal, &[], namespace);
+        object.metadata.owner_references = self.owner(group).map(|owner| vec![owner]);
+        let api = Api::<ScalingProposal>::namespaced(self.client.clone(), namespace);
+        let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
+        match api.create(&params, &object).await {
+            Ok(_) => {}
+            // The same proposal of the same tick: a restart in between.
+            Err(kube::Error::Api(status)) if status.is_already_exists() => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        }
+        let pending = ScalingProposalStatus {
+            phase: Phase::Pending,
+            reason: "AwaitingDecision".into(),
+            message: format!("decide with `ipa proposals approve {0}` or `ipa proposals reject {0}`", proposal.proposal.id),
+            since: proposal.proposal.made.to_string(),
+        };
+        self.write_status(proposal, &pending).await.map_err(failed)
+    }
+
+    async fn close(&self, proposal: &QueuedProposal, reason: &str, message: &str, now: Timestamp) -> Result<(), PortError> {
+        match self.write_status(proposal, &convert::closed_status(reason, message, now)).await {
+            Ok(()) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => {
+                Err(PortError::Failed { action: format!("close the proposal {}", proposal.proposal.id), detail: error.to_string() })
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+// What happened, newest first. Ticks in which nothing was wanted fold into one line.
+
+import { el, empty, icon, section } from "./dom.js";
+import { brief, direction } from "./change.js";
+import { clock, group as groupOf, plural, recordLink, variant, words } from "./format.js";
+import { fate, fateKind, origin, tickVerdict } from "./verdicts.js";
+
+/// Runs of quiet ticks that a person unfolded, by the newest record in each.
+const unfolded = new Set();
+
+/// `actions.filter(group)` chooses one group or all; `actions.more()` looks further back.
+export function timeline(records, groups, chosen, more, played, actions) {
+  const rows = fold(records).map((item) => (item.quiet ? quiet(item.quiet) : row(item.record, played)));
+  return section("timeline", "Timeline", filter(groups, chosen, actions),
+    rows.length ? el("ol", { class: "timeline" }, rows) : empty("No decisions yet. Each tick leaves one record for each group: acted, held, blocked or failed, and why."),
+    more && el("button", { class: "link", on: { click: actions.more } }, "earlier"));
+}
+
+function filter(groups, chosen, actions) {
+  const options = [["", "all groups"], ...groups.map((group) => [group, groupOf(group).label])];
+  return el("select", { "aria-label": "Show one group", "data-key": "timeline filter", on: { change: (event) => actions.filter(event.target.value) } },
+    options.map(([value, label]) => el("option", { value, selected: value === chosen }, label)));
+}
+
+/// Whether nothing was wanted, done or said in a record.
+function isQuiet(record) {
+  const closed = record.closed;
+  if (!closed || record.actions.length > 0 || closed.findings.length > 0 || closed.verdict === "Failed") return false;
+  return closed.proposals.length === 0 && variant(closed.dialogue.asked).name !== "Yes";
+}
+
+function fold(records) {
+  const items = [];
+  for (const record of records) {
+    const last = items[items.length - 1];
+    if (!isQuiet(record)) items.push({ record });
+    else if (last?.quiet) last.quiet.push(record);
+    else items.push({ quiet: [record] });
+  }
+  return items;
+}
+
+function quiet(records) {
+  const [newest, oldest] = [records[0], records[records.length - 1]];
+  const key = `${newest.group} ${newest.tick}`;
+  const times = newest.tick === oldest.tick ? clock(newest.at) : `${clock(oldest.at)}–${clock(newest.at)}`;
+  const toggle = (event) => (event.currentTarget.open ? unfolded.add(key) : unfolded.delete(key));
+  return el("li", { class: "quiet-run" },
+    el("details", { open: unfolded.has(key), on: { toggle } },
+      el("summary", {}, el("span", { class: "time" }, times), ` ${plural(records.length, "quiet record")}`),
+      el("ul", {}, records.map((record) => el("li", {},
+        el("a", { href: recordLink(record.group, record.tick) }, el("span", { class: "time" }, clock(record.at)), ` ${groupOf(record.group).label}`))))));
+}
+
+function row(record, played) {
+  const link = recordLink(record.group, record.tick);
+  const proposals = record.closed?.proposals ?? [];
+  const done = record.closed ? proposals.map((judged) => ({ change: judged.review.change ?? judged.proposal.change, fate: judged.fate, judged }))
+    : record.actions.map((action) => ({ change: action.intent.change, fate: action.outcome ? "Applied" : "Queued" }));
+  const kind = { Acted: "acted", Held: "held", Blocked: "blocked", Failed: "failed" }[record.closed?.verdict] ?? "shadow";
+  const name = `${groupOf(record.group).label}, tick ${record.tick}`;
+  return el("li", { class: `row edge-${kind}`, tabindex: "0", "data-item": true, "data-key": `row ${record.group} ${record.tick}`, "data-href": link, "aria-label": name },
+    el("div", { class: "row-head" },
+      el("span", { class: "time", title: record.at }, clock(record.at)), el("a", { href: link, tabindex: "-1" }, groupOf(record.group).label),
+      el("span", { class: "grow" }), tickVerdict(record.closed?.verdict)),
+    done.map((item) => line(item, played)),
+    (record.closed?.findings ?? []).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
+    done.length === 0 && el("div", { class: "row-line quiet" }, explainEmpty(record)));
+}
+
+function line({ change, fate: name, judged }, played) {
+  const decisive = judged?.review.rulings.find((r) => r.verdict === judged.review.verdict && r.verdict !== "Admit");
+  return el("div", { class: "row-line" },
+    el("span", { class: `is-${fateKind(name)}` }, icon(direction(change))), el("span", { class: "row-what" }, brief(change)), judged && origin(judged.proposal.origin, played),
+    name !== "Applied" && fate(name),
+    decisive && el("span", { class: "row-why" }, el("span", { class: "rule" }, decisive.rule), ` ${decisive.sentence}`));
+}
+
+function explainEmpty(record) {
+  if (!record.closed) return "not closed: it runs, or its process ended";
+  const { name, detail } = variant(record.closed.dialogue.asked);
+  return name === "Yes" ? `the model looked (${words(detail)}) and wanted nothing` : words(record.closed.reason);
+}
