@@ -68,6 +68,7 @@ mod tests {
             assert!(!resolves(id), "{id}");
         }
     }
+
     #[test]
     fn an_alias_means_nothing_where_there_are_several_targets() {
         let mut setup = calm();
