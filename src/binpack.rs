@@ -65,11 +65,11 @@ pub fn pack(request: &PackRequest<'_>, iterations: u64, stop: &dyn Fn() -> bool)
         return mix;
     }
     let offers = offers::offers(request, &left);
-    let all_offers = bound::Rates::of(&request.pods, &offers);
-    mix.new_nodes = buy::buy(request, &offers, &all_offers, &mut left, iterations, stop);
+    let rates = bound::Rates::of(&request.pods, &offers);
+    mix.new_nodes = buy::buy(request, &offers, &rates, &mut left, iterations, stop);
     mix.cost_per_hour = mix.new_nodes.iter().map(|node| node.price_per_hour).sum();
     let packed: Vec<u32> = counts.iter().zip(&left).map(|(all, left)| all - left).collect();
-    mix.lower_bound_per_hour = Some(all_offers.lower_bound(request, &packed));
+    mix.lower_bound_per_hour = Some(rates.lower_bound(request, &packed));
     mix.unschedulable = unschedulable(request, &offers, &left);
     mix
 }

@@ -1,16 +1,20 @@
 //! The commands, one file each. Exit 0: done; 1: the answer is no; 2: bad input, with one clear line on stderr.
 
+mod adopt;
 mod audit;
 mod chat;
 mod config;
 pub mod crd;
 mod demo;
 mod output;
+mod proposals;
 mod report;
 mod run;
 mod server;
+mod tick;
 pub mod tools;
 mod why;
+mod world;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,10 +43,18 @@ pub struct Cli {
 enum Command {
     /// Watch the whole loop on an embedded cluster and clock, with the web page; no cluster, no key.
     Demo(demo::Demo),
+    /// Run the operator.
+    Run(run::Run),
+    /// Take one tick against the current context, changing nothing; print what it would do and why.
+    Tick(tick::Tick),
     /// Explain the last decision about a workload, from the ledger.
     Why(why::Why),
     /// Ask in your own words; answers come from the ledger.
     Chat(chat::Chat),
+    /// List, show, approve or reject proposals that wait for a person.
+    Proposals(proposals::Proposals),
+    /// Hand a workload's replicas over to IPA without a jump.
+    Adopt(adopt::Adopt),
     /// Verify or export the ledger's chain.
     Audit(audit::Audit),
     /// Print the custom resource definitions.
@@ -135,8 +147,12 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
     let output = cli.output;
     match cli.command {
         Command::Demo(command) => command.run(output).await,
+        Command::Run(command) => command.run().await,
+        Command::Tick(command) => command.run(output).await,
         Command::Why(command) => command.run(output).await,
         Command::Chat(command) => command.run(output).await,
+        Command::Proposals(command) => command.run(output).await,
+        Command::Adopt(command) => command.run(output).await,
         Command::Audit(command) => command.run(output).await,
         Command::Crd(command) => command.run(output),
         Command::Tools(command) => command.run(output),

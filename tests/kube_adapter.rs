@@ -4,6 +4,7 @@ mod adopt;
 mod observe;
 mod ownership;
 mod people;
+mod pools;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

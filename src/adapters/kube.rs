@@ -34,6 +34,6 @@ pub use adopt::{AdoptError, Adoption, adopt};
 pub use client::{ConnectError, connect, connect_config};
 pub use decisions::KubeDecisions;
 pub use lease::{KubeLease, LeaseSettings};
-pub use queue::KubeQueue;
+pub use queue::{KubeQueue, queued_proposals};
 pub use status::KubeStatus;
 pub use watch::Watches;

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::is_cut;
-use super::messages::{FinishReason, Message, ModelFailure, ModelReply, ModelRequest};
+use super::messages::{FinishReason, Message, ModelFailure, ModelReply, ModelRequest, estimated_prompt_tokens, estimated_tokens};
 use super::prompt::Opening;
-use super::tools::{Conclusion, Effect, FinishOutcome, Tool, ToolOutcome};
+use super::tools::{Conclusion, Effect, FinishOutcome, ToolOutcome};
 use crate::domain::proposal::{Change, Proposal};
 use crate::domain::record::{DialogueEnd, DialogueRecord, ToolAnswer, ToolCall, Turn, Usage};
 
@@ -208,7 +208,7 @@ impl Dialogue {
         self.state = State::Asking;
         if self.usage.calls >= self.caps.steps {
             self.end(DialogueEnd::StepCap);
-        } else if self.tokens_used() + estimated_tokens(&self.messages) >= self.caps.tokens {
+        } else if self.tokens_used() + self.estimated_prompt() >= self.caps.tokens {
             self.end(DialogueEnd::TokenCap);
         }
     }
@@ -219,6 +219,10 @@ impl Dialogue {
 
     fn tokens_used(&self) -> u64 {
         self.usage.prompt_tokens.saturating_add(self.usage.completion_tokens)
+    }
+
+    fn estimated_prompt(&self) -> u64 {
+        estimated_prompt_tokens(&self.messages, &self.opening.tools)
     }
 
     fn completion_cap(&self) -> u32 {
@@ -292,8 +296,8 @@ impl Dialogue {
     fn count(&mut self, reply: &ModelReply) {
         let completion = reply.calls.iter().map(|c| c.arguments.len() + c.name.len()).sum::<usize>() + reply.text.len();
         self.usage.calls += 1;
-        self.usage.prompt_tokens += believable(reply.prompt_tokens, estimated_tokens(&self.messages));
-        self.usage.completion_tokens += believable(reply.completion_tokens, tokens_of(completion));
+        self.usage.prompt_tokens += believable(reply.prompt_tokens, self.estimated_prompt());
+        self.usage.completion_tokens += believable(reply.completion_tokens, estimated_tokens(completion));
     }
 
     fn result(&self, end: &DialogueEnd) -> DialogueResult {
@@ -352,24 +356,6 @@ fn contradict(proposals: &[Proposal], conclusion: Option<&Conclusion>) -> bool {
     let holds = conclusion.is_some_and(|c| c.outcome == FinishOutcome::Hold);
     let pairs = proposals.iter().enumerate().any(|(at, a)| proposals[..at].iter().any(|b| differ(&a.change, &b.change)));
     pairs || (holds && proposals.iter().any(|p| !matches!(p.change, Change::Finding(_))))
-}
-
-/// About four bytes make a token in the prompts there are; only used where a server does not count.
-const BYTES_PER_TOKEN: usize = 4;
-
-fn tokens_of(bytes: usize) -> u64 {
-    (bytes / BYTES_PER_TOKEN) as u64
-}
-
-/// Tokens of a conversation, with the tools it carries, estimated from its bytes.
-fn estimated_tokens(messages: &[Message]) -> u64 {
-    let bytes = messages.iter().map(|message| match message {
-        Message::System { text } | Message::User { text } => text.len(),
-        Message::Assistant { text, calls, .. } => text.len() + calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>(),
-        Message::Tool { answer } => answer.content.len(),
-    });
-    let schemas: usize = Tool::ALL.iter().map(|tool| tool.committed().len()).sum();
-    tokens_of(bytes.sum::<usize>() + schemas)
 }
 
 /// A server's count, unless it is missing or off by more than an order of magnitude: then the estimate.

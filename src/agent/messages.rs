@@ -57,6 +57,27 @@ pub struct ModelRequest {
     pub max_completion_tokens: u32,
 }
 
+/// About four bytes make a token in the prompts there are. Only used where a server has not counted, or before it can.
+const BYTES_PER_TOKEN: usize = 4;
+
+/// Tokens of so many bytes of text, estimated.
+#[must_use]
+pub const fn estimated_tokens(bytes: usize) -> u64 {
+    (bytes / BYTES_PER_TOKEN) as u64
+}
+
+/// Tokens of a prompt, estimated from what it says and the tools it carries.
+#[must_use]
+pub fn estimated_prompt_tokens(messages: &[Message], tools: &[ToolSpec]) -> u64 {
+    let messages = messages.iter().map(|message| match message {
+        Message::System { text } | Message::User { text } => text.len(),
+        Message::Assistant { text, calls, .. } => text.len() + calls.iter().map(|c| c.name.len() + c.arguments.len()).sum::<usize>(),
+        Message::Tool { answer } => answer.content.len(),
+    });
+    let tools = tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len());
+    estimated_tokens(messages.chain(tools).sum())
+}
+
 /// A model's answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelReply {

@@ -367,6 +367,7 @@ fn queued(proposal: Proposal) -> QueuedProposal {
         state_digest: Digest("5".repeat(64)),
         expires: proposal.made + SignedDuration::from_mins(30),
         decisions: Vec::new(),
+        rulings: Vec::new(),
         closed: false,
         proposal,
     }

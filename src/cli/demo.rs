@@ -22,7 +22,7 @@ use crate::domain::record::{TickRecord, TickVerdict};
 use crate::domain::units::GoDuration;
 use crate::ports::{Clock, EntryFilter, Ledger, Model};
 use crate::sim::{self, Expert, Pace, Simulation};
-use crate::tick::{Settings, Ticker};
+use crate::tick::{Published, Settings, Ticker};
 
 /// Watch the whole loop on an embedded cluster and clock, with the web page; no cluster, no key.
 #[derive(Args, Debug)]
@@ -165,11 +165,13 @@ impl Demo {
 
     /// Runs as fast as the machine can, and prints each tick's records; for people, the quiet ones are left out.
     async fn run_headless(&self, simulation: &Simulation, ticker: Ticker, ledger: &Arc<SqliteLedger>, output: Output) -> anyhow::Result<Answer> {
-        let (publish, _published) = watch::channel(None);
+        let (publish, mut published) = watch::channel::<Option<Arc<Published>>>(None);
         let (_ask, asks) = mpsc::channel(1);
-        let clock = simulation.clock.clone();
         let end = self.end(simulation);
-        let stop = async move { clock.sleep_until(end).await };
+        // Not a sleeper of the clock: it would jump there past a tick that computes.
+        let stop = async move {
+            let _ = published.wait_for(|view| view.as_ref().is_some_and(|view| view.at >= end)).await;
+        };
         controller::run(ticker, simulation.clock.clone(), self.rhythm(), publish, asks, stop).await;
         print_records(ledger, output).await?;
         Ok(Answer::Yes)

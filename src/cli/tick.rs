@@ -6,10 +6,9 @@ use clap::Args;
 
 use super::output::print_json_line;
 use super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, Output, report, world};
-use crate::adapters::dry::Dry;
 use crate::adapters::ledger::SqliteLedger;
 use crate::domain::record::TickRecord;
-use crate::ports::{Body, EntryFilter, Ledger, Ports};
+use crate::ports::{Body, EntryFilter, Ledger};
 use crate::tick::{Settings, Ticker};
 
 /// Take one tick against the current context, changing nothing; print what it would do and why.
@@ -28,16 +27,8 @@ impl Tick {
         let config = Config::load(&self.config, &self.model)?;
         let world = world::connect(&self.cluster, &config).await?;
         let ledger = Arc::new(SqliteLedger::in_memory().await?);
-        let dry = Arc::new(Dry);
-        let ports = Ports {
-            actuator: dry.clone(),
-            lease: dry.clone(),
-            status: dry.clone(),
-            queue: dry.clone(),
-            state: dry,
-            ledger: ledger.clone(),
-            ..world.ports(ledger.clone())
-        };
+        world.ready().await?;
+        let ports = world.looking(ledger.clone());
         let settings = Settings { cluster: world.name.clone(), dry: true, limits: config.gate, ..Settings::default() };
         let mut ticker = Ticker::start(ports, settings).await?;
         let published = ticker.tick().await?;

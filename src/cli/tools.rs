@@ -66,6 +66,20 @@ fn fields(tool: &ToolSpec) -> Vec<(String, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::tools::Tool;
+
+    #[test]
+    fn the_committed_schemas_are_what_the_types_generate() {
+        for tool in Tool::ALL {
+            let generated = format!("{}\n", serde_json::to_string_pretty(&tool.generated()).unwrap());
+            let path = format!("{}/tools/{}.json", env!("CARGO_MANIFEST_DIR"), tool.name());
+            if std::env::var_os("IPA_BLESS").is_some() {
+                std::fs::write(&path, generated).unwrap();
+                continue;
+            }
+            assert_eq!(tool.committed(), generated, "{path} is not what the type generates: run this with IPA_BLESS=1 and review it");
+        }
+    }
 
     #[test]
     fn all_tools_are_printed_as_they_are_sent() {

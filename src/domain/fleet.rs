@@ -124,6 +124,25 @@ impl Catalogue {
             .map(|o| o.price_per_hour)
             .min()
     }
+
+    /// The price of a running node by its labels (`node.kubernetes.io/instance-type`, `topology.kubernetes.io/zone`,
+    /// `karpenter.sh/capacity-type`), or nothing where the lists do not know it. A zone that no list names has the price of the cheapest;
+    /// a node that does not say how it is paid is taken to be on demand.
+    #[must_use]
+    pub fn node_price(&self, labels: &BTreeMap<Arc<str>, Arc<str>>) -> Option<MicroUsd> {
+        let instance_type = labels.get("node.kubernetes.io/instance-type")?;
+        let zone = labels.get("topology.kubernetes.io/zone").map(|z| &**z);
+        let spot = labels.get("karpenter.sh/capacity-type").is_some_and(|c| &**c == CapacityType::Spot.label())
+            || labels.get("eks.amazonaws.com/capacityType").is_some_and(|c| &**c == "SPOT")
+            || labels.get("cloud.google.com/gke-spot").is_some_and(|c| &**c == "true");
+        let how = match labels.get("karpenter.sh/capacity-type").map(|c| &**c) {
+            // What is paid for already costs nothing more an hour that this catalogue knows of.
+            Some("reserved") => return None,
+            _ if spot => CapacityType::Spot,
+            _ => CapacityType::OnDemand,
+        };
+        self.price(instance_type, zone, how).or_else(|| self.price(instance_type, None, how))
+    }
 }
 
 /// A Karpenter NodePool (or its like) as it stands in the cluster.

@@ -13,6 +13,7 @@ use super::names::{GroupId, ProposalId, TargetKey, TickId};
 use super::outcome::Outcome;
 use super::proposal::Proposal;
 use super::record::PastDecision;
+use super::review::Ruling;
 use super::signal::{Signal, SignalName, Signals};
 use super::units::{Bytes, Millicores};
 use super::workload::{ResourceList, Workload};
@@ -184,6 +185,9 @@ pub struct QueuedProposal {
     pub state_digest: super::names::Digest,
     /// When it lapses.
     pub expires: Timestamp,
+    /// What the guardrails said when it was queued.
+    #[serde(default)]
+    pub rulings: Vec<Ruling>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
     /// Whether it has ended (applied, rejected, expired, stale).

@@ -94,7 +94,7 @@ fn smoothing(known: &Working, offset: f64, shape: &Shape) -> Option<Pace> {
     let from = grid.values.len().saturating_sub(SMOOTHING_SAMPLES);
     let shift = offset_at(&known.zone, grid.time(grid.values.len().saturating_sub(1)));
     let rest = (from..grid.values.len())
-        .map(|i| f64::from(grid.values[i]).max(0.0).mul_add(1.0, offset).ln() - shape.at(grid.middle(i) + shift))
+        .map(|i| (f64::from(grid.values[i]).max(0.0) + offset).ln() - shape.at(grid.middle(i) + shift))
         .zip(&grid.values[from..])
         .map(|(rest, value)| if value.is_finite() { rest } else { f64::NAN });
     let rest = filled(rest, 1)?;

@@ -179,6 +179,7 @@ mod tests {
                 .map(|verdict| Decision { by: "ada".into(), verdict: *verdict, digest: digest.clone(), at: minutes_ago(1) })
                 .collect(),
             digest,
+            rulings: Vec::new(),
             closed: false,
         }
     }

@@ -3,7 +3,6 @@
 
 use crate::domain::names::{EvidenceId, TargetKey};
 use crate::domain::proposal::Proposal;
-use crate::domain::signal::SignalName;
 use crate::domain::snapshot::Snapshot;
 
 /// Whether a proposal names evidence, all of it real, and at least one piece about its own target.
@@ -12,8 +11,9 @@ pub(super) fn named(snapshot: &Snapshot, proposal: &Proposal) -> bool {
     about.is_some_and(|targets| targets.iter().any(|target| Some(target) == proposal.change.target()))
 }
 
-/// The target that a piece of evidence is about: a past entry (`e1042`), an event (`ev3`), or a fresh signal. A signal is named after the
-/// target's place in its group (`w1.latency` is the first) or after the target itself (`shop/deployments.apps/web.latency`).
+/// The target that a piece of evidence is about: a past entry (`e1042`), an event (`ev3`), or a fresh signal, named after its target
+/// (`shop/deployments.apps/web.latency`). A dialogue's alias (`w1.latency`) means something only in a group of one target: elsewhere the
+/// dialogue alone knows which it stood for, and here it resolves to nothing.
 #[must_use]
 pub fn resolve(snapshot: &Snapshot, proposal: &Proposal, id: &EvidenceId) -> Option<TargetKey> {
     if let Some(event) = snapshot.facts.events.iter().find(|event| event.id == id.0) {
@@ -23,23 +23,19 @@ pub fn resolve(snapshot: &Snapshot, proposal: &Proposal, id: &EvidenceId) -> Opt
         return snapshot.past.iter().find(|past| past.seq == seq).map(|past| past.target.clone());
     }
     let members = &snapshot.facts.groups.get(&proposal.group)?.targets;
-    let (target, signal) = members.iter().enumerate().find_map(|(index, member)| {
-        let name = |prefix: &str| id.0.strip_prefix(prefix)?.strip_prefix('.').map(str::to_owned);
-        let signal = name(&format!("w{}", index + 1)).or_else(|| name(&member.key.to_string()))?;
-        Some((&member.key, signal))
+    let alone = if let [only] = &members[..] { id.0.strip_prefix("w1.").map(|signal| (&only.key, signal)) } else { None };
+    let (target, signal) = alone.or_else(|| {
+        members.iter().find_map(|member| Some((&member.key, id.0.strip_prefix(&member.key.to_string())?.strip_prefix('.')?)))
     })?;
-    let (name, _) = snapshot.signals.get(target)?.iter().find(|(name, _)| is_named(name, &signal))?;
+    let (name, _) = snapshot.signals.get(target)?.iter().find(|(name, _)| name.as_str() == signal)?;
     snapshot.fresh(target, name).map(|_| target.clone())
-}
-
-fn is_named(name: &SignalName, text: &str) -> bool {
-    name.as_str() == text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::proposal::Origin;
+    use crate::domain::signal::SignalName;
     use crate::domain::snapshot::{Event, EventReason};
     use crate::guardrails::testing::{calm, minutes_ago, now, proposal, replicas, web};
 
@@ -71,5 +67,15 @@ mod tests {
         for id in ["ev2", "e43", "e", "", "w2.latency", "w1.", "w1", "w1.queue", "w1.latency ", "latency"] {
             assert!(!resolves(id), "{id}");
         }
+    }
+
+    #[test]
+    fn an_alias_means_nothing_where_there_are_several_targets() {
+        let mut setup = calm();
+        setup.add("api");
+        let proposal = proposal(1, Origin::Model, replicas(8));
+        let resolves = |id: &str| resolve(&setup.snapshot, &proposal, &EvidenceId(id.into()));
+        assert_eq!(resolves("w1.latency"), None);
+        assert_eq!(resolves("shop/deployments.apps/web.latency"), Some(web()));
     }
 }

@@ -143,6 +143,7 @@ fn follow_the_usual(gate: &mut GateMemory, snapshot: &Snapshot) {
 mod tests {
     use super::*;
     use crate::domain::names::{GroupId, ProposalId};
+    use crate::domain::proposal::Origin;
     use crate::domain::units::MicroUsd;
     use crate::guardrails::testing::{Setup, calm, minutes_ago, now, replicas, resources, web};
 
@@ -194,8 +195,9 @@ mod tests {
             gate.commitments.window = [(minutes_ago(1), 2)].into();
             gate
         };
-        let outcome = |result| Outcome { proposal: ProposalId("t6-1".into()), change: replicas(12), result, at: now() };
-        let after = |result| charge_outcome(charged(), &outcome(result), Origin::Planner);
+        let outcome =
+            |result| Outcome { proposal: ProposalId("t6-1".into()), origin: Origin::Planner, change: replicas(12), result, at: now() };
+        let after = |result| charge_outcome(charged(), &outcome(result));
 
         let applied = after(OutcomeResult::Applied { resource_version: None });
         let mark = ChangeMark { at: now(), origin: Origin::Planner, from: 10, to: 12 };
@@ -209,8 +211,14 @@ mod tests {
 
     #[test]
     fn no_more_than_32_marks_are_kept() {
-        let outcome = Outcome { proposal: ProposalId("x".into()), change: replicas(12), result: OutcomeResult::Confirmed, at: now() };
-        let gate = (0..40).fold(GateMemory::default(), |gate, _| charge_outcome(gate, &outcome, Origin::Planner));
+        let outcome = Outcome {
+            proposal: ProposalId("x".into()),
+            origin: Origin::Planner,
+            change: replicas(12),
+            result: OutcomeResult::Confirmed,
+            at: now(),
+        };
+        let gate = (0..40).fold(GateMemory::default(), |gate, _| charge_outcome(gate, &outcome));
         assert_eq!(gate.changes[&web()].len(), 32);
     }
 

@@ -201,25 +201,3 @@ proptest! {
         prop_assert_eq!(judge(&setup.snapshot, &setup.plan, &setup.commitments, &[asked])[0].verdict, Verdict::Refuse);
     }
 }
-
-/// A batch of some hundred proposals over ten thousand targets, for a person who wants the figure: `cargo test --lib -- --ignored thousands`.
-#[test]
-#[ignore = "prints a duration, proves nothing"]
-fn thousands_of_targets_are_judged_in_passing() {
-    let mut setup = calm();
-    let mut batch = Vec::new();
-    for number in 0..10_000u32 {
-        let name = format!("w{number}");
-        setup.add(&name);
-        if number % 33 == 0 {
-            batch.push(proposal(number, Origin::Planner, replicas_of(&name, 10, if number % 2 == 0 { 13 } else { 8 })));
-        }
-    }
-    setup.snapshot.limits.change_floor = 100_000;
-    setup.snapshot.facts.nodes = (0..1_000).map(|number| node(&format!("n{number}"), 1)).collect();
-    let begun = std::time::Instant::now();
-    let reviews = judge(&setup.snapshot, &setup.plan, &setup.commitments, &batch);
-    let took = begun.elapsed();
-    let passing = reviews.iter().filter(|review| passed(review).is_some()).count();
-    println!("{passing} of {} proposals pass, judged in {took:?}", batch.len());
-}

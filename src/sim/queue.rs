@@ -109,6 +109,7 @@ mod tests {
             state_digest: Digest::default(),
             expires: at(1800),
             decisions: Vec::new(),
+            rulings: Vec::new(),
             closed: false,
         }
     }

@@ -174,6 +174,7 @@ impl Ticker {
             digest,
             state_digest,
             expires,
+            rulings: review.rulings.clone(),
             decisions: Vec::new(),
             closed: false,
         };

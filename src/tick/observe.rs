@@ -12,12 +12,15 @@ const PAST_DECISIONS: usize = 200;
 /// Builds the snapshot. The cluster must answer; metrics may be missing, and then say so.
 pub(super) async fn observe(ports: &Ports, settings: &Settings, memory: &Memory, outcomes: &[Outcome]) -> Result<Snapshot, PortError> {
     let at = ports.clock.now();
-    let facts = ports.cluster.observe(at).await?;
+    let mut facts = ports.cluster.observe(at).await?;
     let ((signals, metrics_health), catalogue, past) = tokio::join!(
         ports.metrics.signals(&facts.groups, &facts.workloads, at),
         ports.prices.catalogue(at),
         ports.ledger.past(PAST_DECISIONS),
     );
+    for node in facts.nodes.iter_mut().filter(|node| node.price_per_hour.is_none()) {
+        node.price_per_hour = catalogue.node_price(&node.labels);
+    }
     Ok(Snapshot {
         at,
         tick: memory.tick,

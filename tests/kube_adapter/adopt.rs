@@ -101,7 +101,7 @@ async fn what_a_controller_scales_is_not_adopted_and_says_what_to_change() -> Re
     Api::namespaced(client.clone(), &namespace).create(&PostParams::default(), &hpa).await?;
     match adopt(&client, &target, false).await {
         Err(AdoptError::Refused { owner, advice, .. }) => {
-            ensure!(owner.contains("web-hpa") && advice.contains("HPABounds"), "{owner}: {advice}")
+            ensure!(owner.contains("web-hpa") && advice.contains("HPABounds"), "{owner}: {advice}");
         }
         other => anyhow::bail!("{other:?}"),
     }

@@ -21,7 +21,7 @@ use super::{create, deployment, install_definitions, place};
 use crate::testbed::apply::apply_yaml;
 use crate::testbed::wait::wait_until;
 
-const WITHIN: Duration = Duration::from_secs(60);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// A group with one Deployment, watched.
 async fn watched_group() -> Result<(Client, String, Arc<Watches>)> {

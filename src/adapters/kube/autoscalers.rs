@@ -1,4 +1,4 @@
-//! Other autoscalers that name a target: HPAs, KEDA's ScaledObjects, VPAs.
+//! Other autoscalers that name a target: HPAs, KEDA's `ScaledObjects`, VPAs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl LeanAutoscaler {
         (&*self.scales.0, &*self.scales.1, &*self.scales.2) == (group, kind, name)
     }
 
-    /// From a KEDA ScaledObject; a paused one changes nothing.
+    /// From a KEDA `ScaledObject`; a paused one changes nothing.
     pub fn from_scaled_object(object: &DynamicObject) -> Option<Self> {
         let spec = object.data.get("spec")?;
         let replicas = |key: &str| spec.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
@@ -65,7 +65,7 @@ impl LeanAutoscaler {
         })
     }
 
-    /// From a VerticalPodAutoscaler; in mode `Off` it only recommends.
+    /// From a `VerticalPodAutoscaler`; in mode `Off` it only recommends.
     pub fn from_vpa(object: &DynamicObject) -> Option<Self> {
         let spec = object.data.get("spec")?;
         let off = spec.pointer("/updatePolicy/updateMode").and_then(Value::as_str) == Some("Off");

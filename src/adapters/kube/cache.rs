@@ -20,7 +20,7 @@ use super::meta::ObjectName;
 use crate::ports::PortError;
 
 /// A watch that has failed for so long shows an old world, and nothing may follow from it. The watcher's longest pause between tries is 30 s.
-const STALE_AFTER: Duration = Duration::from_secs(120);
+const STALE_AFTER: Duration = Duration::from_mins(2);
 /// Failures further apart than this are two troubles, the first one mended (a mended watch without changes says nothing).
 const SAME_TROUBLE: Duration = Duration::from_secs(90);
 
@@ -155,5 +155,70 @@ fn describe(error: &watcher::Error) -> String {
         }
         kube::Error::Api(status) if status.code == 403 => format!("{}: apply the RBAC that deploy/ holds", status.message),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crd::NodeFleet;
+    use axum::http::{Request, Response};
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    /// A server that answers every list with this, and whose watches stay open and silent.
+    fn client(code: u16, answer: Value) -> Client {
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let answer = serde_json::to_vec(&answer).unwrap();
+            async move {
+                if request.uri().query().is_some_and(|q| q.contains("watch=true")) {
+                    return std::future::pending().await;
+                }
+                Ok::<_, std::convert::Infallible>(Response::builder().status(code).body(Body::from(answer)).unwrap())
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    async fn settled<V: Send + Sync + 'static>(
+        cache: &Cache<V>,
+        is: impl Fn(&Result<Objects<V>, PortError>) -> bool,
+    ) -> Result<Objects<V>, PortError> {
+        for _ in 0..200 {
+            let objects = cache.objects();
+            if is(&objects) {
+                return objects;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        cache.objects()
+    }
+
+    #[tokio::test]
+    async fn fault_k11_an_unreadable_object_is_left_out_and_does_not_hold_up_the_list() {
+        let cache = Cache::<String>::new("pods");
+        assert!(matches!(cache.objects(), Err(PortError::NotReady { what: "pods", .. })), "nothing follows from an empty memory");
+        let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": [
+            {"metadata": {"name": "whole", "namespace": "shop"}}, {"metadata": {"name": "broken", "namespace": "shop"}, "spec": "none"}]});
+        let api = Api::<DeserializeGuard<Pod>>::all(client(200, list));
+        tokio::spawn(cache.clone().follow(api, watcher::Config::default(), |o| o.0.ok()?.metadata.name));
+        let objects = settled(&cache, Result::is_ok).await.unwrap();
+        assert_eq!(objects.keys().map(|n| &*n.name).collect::<Vec<_>>(), ["whole"]);
+    }
+
+    #[tokio::test]
+    async fn fault_k08_missing_definitions_are_no_crash_and_say_how_to_install_them() {
+        let cache = Cache::<()>::new("nodefleets.ipa.dev");
+        let missing =
+            json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound", "message": "not found"});
+        let api = Api::<DeserializeGuard<NodeFleet>>::all(client(404, missing));
+        tokio::spawn(cache.clone().follow(api, watcher::Config::default(), |_| Some(())));
+        let names_the_mend = |r: &Result<Objects<()>, PortError>| {
+            r.as_ref().is_err_and(|e| matches!(e, PortError::NotReady { .. }) && e.to_string().contains("`ipa crd | kubectl apply -f -`"))
+        };
+        let error = settled(&cache, names_the_mend).await;
+        assert!(names_the_mend(&error), "{error:?}");
     }
 }

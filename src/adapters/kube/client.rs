@@ -131,10 +131,10 @@ users: [{name: u, user: {token: t}}]
 contexts: [{name: here, context: {cluster: c, user: u}}, {name: broken, context: {cluster: gone, user: u}}]
 ";
 
-    async fn failure(content: Option<&str>, context: Option<&str>) -> String {
+    async fn failure(file: Option<&str>, context: Option<&str>) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kubeconfig");
-        if let Some(content) = content {
+        if let Some(content) = file {
             std::fs::write(&path, content).unwrap();
         }
         connect(Some(&path), context).await.err().unwrap().to_string()
@@ -142,14 +142,14 @@ contexts: [{name: here, context: {cluster: c, user: u}}, {name: broken, context:
 
     #[tokio::test]
     async fn each_way_to_fail_is_one_line_that_names_the_flag() {
-        for (content, context, flag, word) in [
+        for (file, context, flag, word) in [
             (None, None, "--kubeconfig", "failed to read"),
             (Some("{not yaml"), None, "--kubeconfig", "failed to read"),
             (Some(KUBECONFIG), Some("elsewhere"), "--context", "[here, broken]"),
             (Some(KUBECONFIG), Some("broken"), "--context", "broken"),
             (Some(KUBECONFIG), None, "--context", "failed to reach the API server at http://127.0.0.1:1/"),
         ] {
-            let line = failure(content, context).await;
+            let line = failure(file, context).await;
             assert!(line.contains(flag) && line.contains(word) && !line.contains('\n'), "{line}");
         }
     }

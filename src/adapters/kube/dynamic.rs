@@ -20,7 +20,7 @@ use crate::crd::target_ref::ResourceName;
 use crate::domain::names::TargetKey;
 
 /// How long an answer about which kinds there are is believed.
-const BELIEVED: Duration = Duration::from_secs(300);
+const BELIEVED: Duration = Duration::from_mins(5);
 /// How long to wait when nobody answered.
 const ASK_AGAIN: Duration = Duration::from_secs(15);
 /// Targets read at a time.
@@ -82,14 +82,47 @@ fn is_absent(error: &kube::Error) -> bool {
 /// The kinds there are, by API group and plural, as discovery told them not long ago.
 pub struct Kinds {
     client: Client,
-    known: Mutex<BTreeMap<(Arc<str>, Arc<str>), (Instant, Option<ApiResource>)>>,
-    by_kind: Mutex<BTreeMap<(String, String), (Instant, Option<ResourceName>)>>,
+    /// By API group and plural.
+    by_resource: Believed<ApiResource>,
+    /// By apiVersion and kind.
+    by_kind: Believed<ResourceName>,
+}
+
+/// Answers to questions of two words, believed for a while.
+struct Believed<V>(Mutex<BTreeMap<[String; 2], Answer<V>>>);
+
+/// What was answered; that there is no such thing is an answer, too.
+#[derive(Clone)]
+struct Answer<V> {
+    at: Instant,
+    found: Option<V>,
+}
+
+impl<V: Clone> Believed<V> {
+    fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// The answer, however old.
+    fn last(&self, question: &[String; 2]) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(question)?.found.clone()
+    }
+
+    /// The answer, if it is still believed.
+    fn fresh(&self, question: &[String; 2]) -> Option<Answer<V>> {
+        let answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.get(question).filter(|answer| answer.at.elapsed() < BELIEVED).cloned()
+    }
+
+    fn learn(&self, question: [String; 2], found: Option<V>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(question, Answer { at: Instant::now(), found });
+    }
 }
 
 impl Kinds {
     /// Nothing known yet.
     pub fn new(client: Client) -> Self {
-        Self { client, known: Mutex::new(BTreeMap::new()), by_kind: Mutex::new(BTreeMap::new()) }
+        Self { client, by_resource: Believed::new(), by_kind: Believed::new() }
     }
 
     /// The kind of a target; `None` when the cluster has no such kind, or it has no `/scale`.
@@ -100,11 +133,9 @@ impl Kinds {
         if let Some(resource) = built_in(target) {
             return Ok(Some(resource));
         }
-        let name = (target.group.clone(), target.resource.clone());
-        if let Some((at, known)) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            if at.elapsed() < BELIEVED {
-                return Ok(known.clone());
-            }
+        let name = [target.group.to_string(), target.resource.to_string()];
+        if let Some(known) = self.by_resource.fresh(&name) {
+            return Ok(known.found);
         }
         let found = match discovery::group(&self.client, &target.group).await {
             Ok(group) => group
@@ -116,17 +147,15 @@ impl Kinds {
             Err(error) if is_absent(&error) => None,
             Err(error) => return Err(error),
         };
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, (Instant::now(), found.clone()));
+        self.by_resource.learn(name, found.clone());
         Ok(found)
     }
 
     /// The resource of a kind that a custom resource names; `None` when the cluster does not know it, or does not say.
     pub async fn named(&self, api_version: &str, kind: &str) -> Option<ResourceName> {
-        let asked = (api_version.to_owned(), kind.to_owned());
-        if let Some((at, known)) = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).get(&asked) {
-            if at.elapsed() < BELIEVED {
-                return known.clone();
-            }
+        let asked = [api_version.to_owned(), kind.to_owned()];
+        if let Some(known) = self.by_kind.fresh(&asked) {
+            return known.found;
         }
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let found = match discovery::pinned_kind(&self.client, &GroupVersionKind::gvk(group, version, kind)).await {
@@ -137,14 +166,13 @@ impl Kinds {
                 return None;
             }
         };
-        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, (Instant::now(), found.clone()));
+        self.by_kind.learn(asked, found.clone());
         found
     }
 
     /// The resource of a kind, if it was looked up before.
     pub fn remembered(&self, api_version: &str, kind: &str) -> Option<ResourceName> {
-        let asked = (api_version.to_owned(), kind.to_owned());
-        self.by_kind.lock().unwrap_or_else(PoisonError::into_inner).get(&asked)?.1.clone()
+        self.by_kind.last(&[api_version.to_owned(), kind.to_owned()])
     }
 
     /// Reads targets of kinds that are not watched. One that cannot be read is left out, and does not hold up the others.
@@ -170,7 +198,7 @@ impl Kinds {
     }
 }
 
-/// Deployments and StatefulSets, which every cluster has.
+/// Deployments and `StatefulSets`, which every cluster has.
 fn built_in(target: &TargetKey) -> Option<ApiResource> {
     let kind = watched_kind(target)?;
     Some(ApiResource {

@@ -38,11 +38,11 @@ pub struct Seen {
     pub proposals: Objects<QueuedProposal>,
     /// Deployments.
     pub deployments: Objects<LeanWorkload>,
-    /// StatefulSets.
+    /// `StatefulSets`.
     pub stateful_sets: Objects<LeanWorkload>,
     /// Targets of other kinds.
     pub others: BTreeMap<TargetKey, LeanWorkload>,
-    /// ReplicaSets.
+    /// `ReplicaSets`.
     pub replica_sets: Objects<LeanReplicaSet>,
     /// Pods.
     pub pods: Objects<LeanPod>,
@@ -58,7 +58,7 @@ pub struct Seen {
     pub events: Objects<LeanEvent>,
     /// HPAs.
     pub hpas: Objects<LeanAutoscaler>,
-    /// KEDA's ScaledObjects.
+    /// KEDA's `ScaledObjects`.
     pub scaled_objects: Objects<LeanAutoscaler>,
     /// VPAs.
     pub vpas: Objects<LeanAutoscaler>,
@@ -171,20 +171,23 @@ fn settle(
     let mut owners: BTreeMap<&TargetKey, &GroupId> = BTreeMap::new();
     let mut accepted = BTreeMap::new();
     for group in by_age {
-        match group.targets.iter().find_map(|t| Some((&t.key, owners.get(&t.key)?))) {
-            Some((target, owner)) => rejected.push(Rejected {
+        let taken = group.targets.iter().find_map(|t| Some((&t.key, owners.get(&t.key)?)));
+        if let Some((target, owner)) = taken {
+            rejected.push(Rejected {
                 group: group.id.clone(),
                 uid: group.uid.clone(),
                 generation: group.generation,
                 reason: "AlreadyManaged".into(),
                 message: format!("spec.targets: {target} is managed by the older {owner}: remove it from one of the two"),
-            }),
-            None => {
-                owners.extend(group.targets.iter().map(|t| (&t.key, &group.id)));
-                accepted.insert(group.id.clone(), group.clone());
-            }
+            });
+            continue;
         }
+        owners.extend(group.targets.iter().map(|t| (&t.key, &group.id)));
+        accepted.insert(group.id.clone(), group.clone());
     }
     rejected.sort_by(|a, b| (&a.group, &a.uid).cmp(&(&b.group, &b.uid)));
     (accepted, rejected)
 }
+
+#[cfg(test)]
+mod tests;

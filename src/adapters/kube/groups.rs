@@ -96,7 +96,7 @@ pub fn fleets(objects: &Objects<Read<NodeFleet>>) -> Objects<Result<Fleet, Rejec
         .collect()
 }
 
-fn rejected(metadata: &ObjectMeta, message: &str) -> Rejected {
+pub fn rejected(metadata: &ObjectMeta, message: &str) -> Rejected {
     Rejected {
         group: GroupId::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default()),
         uid: meta::uid(metadata),

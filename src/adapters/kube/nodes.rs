@@ -59,7 +59,7 @@ pub fn with_requests(nodes: &Objects<Node>, pods: &Objects<LeanPod>) -> Vec<Node
     by_name.into_values().collect()
 }
 
-/// A Karpenter NodePool.
+/// A Karpenter `NodePool`.
 pub fn node_pool(object: &DynamicObject) -> NodePool {
     let spec = object.data.get("spec").unwrap_or(&Value::Null);
     let list = |path: &str| spec.pointer(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -90,7 +90,7 @@ mod tests {
     use crate::domain::workload::RequirementOperator;
     use serde_json::json;
 
-    fn api_node(name: &str, conditions: Value) -> ApiNode {
+    fn api_node(name: &str, conditions: &Value) -> ApiNode {
         serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {"karpenter.sh/nodepool": "general", "zone": "a"}},
             "spec": {"taints": [{"key": "gpu", "effect": "NoSchedule"}]},
@@ -102,12 +102,12 @@ mod tests {
     #[test]
     fn a_node_under_pressure_is_not_ready() {
         let ready = json!({"type": "Ready", "status": "True", "lastTransitionTime": "2026-03-01T10:00:00Z"});
-        let calm = node(&api_node("n1", json!([ready])));
+        let calm = node(&api_node("n1", &json!([ready])));
         assert!(calm.usable());
         assert_eq!((calm.allocatable.cpu, calm.allocatable.pods), (Millicores(3920), 110));
         assert_eq!((calm.pool.as_deref(), calm.ready_since), (Some("general"), Some("2026-03-01T10:00:00Z".parse().unwrap())));
-        assert!(!node(&api_node("n1", json!([ready, {"type": "MemoryPressure", "status": "True"}]))).ready);
-        assert!(!node(&api_node("n1", json!([{"type": "Ready", "status": "Unknown"}]))).ready);
+        assert!(!node(&api_node("n1", &json!([ready, {"type": "MemoryPressure", "status": "True"}]))).ready);
+        assert!(!node(&api_node("n1", &json!([{"type": "Ready", "status": "Unknown"}]))).ready);
         assert!(!node(&ApiNode::default()).usable(), "a node without status");
     }
 
@@ -129,7 +129,7 @@ mod tests {
         .into_iter()
         .flatten()
         .collect();
-        let nodes = Objects::from([(ObjectName::new("", "n1"), Arc::new(node(&api_node("n1", json!([])))))]);
+        let nodes = Objects::from([(ObjectName::new("", "n1"), Arc::new(node(&api_node("n1", &json!([])))))]);
         let summed = with_requests(&nodes, &pods);
         assert_eq!(summed[0].requested, ResourceList { cpu: Millicores(200), memory: Bytes(2 << 20), pods: 2, ..ResourceList::default() });
     }

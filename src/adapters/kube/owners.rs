@@ -68,13 +68,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(entries: Value) -> Vec<FieldWriter> {
+    fn read(entries: &Value) -> Vec<FieldWriter> {
         writers(&serde_json::from_value(json!({"managedFields": entries})).unwrap())
     }
 
     #[test]
     fn replicas_and_resources_are_found_with_manager_operation_and_subresource() {
-        let writers = read(json!([
+        let writers = read(&json!([
             {"manager": "kubectl-client-side-apply", "operation": "Update", "apiVersion": "apps/v1", "time": "2026-03-01T10:00:00Z",
              "fieldsType": "FieldsV1", "fieldsV1": {"f:metadata": {"f:labels": {}}, "f:spec": {"f:replicas": {},
                 "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {},
@@ -115,9 +115,9 @@ mod tests {
             json!({"f:spec": []}),
             json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{": {"f:resources": {"f:limits": {"f:cpu": {}}}}}}}}}),
         ] {
-            assert_eq!(read(json!([{"manager": "m", "fieldsV1": fields}])), vec![], "{fields}");
+            assert_eq!(read(&json!([{"manager": "m", "fieldsV1": fields}])), vec![], "{fields}");
         }
-        let huge = read(json!([{"manager": "m".repeat(100_000), "fieldsV1": {"f:spec": {"f:replicas": {}}}}]));
+        let huge = read(&json!([{"manager": "m".repeat(100_000), "fieldsV1": {"f:spec": {"f:replicas": {}}}}]));
         assert_eq!(huge[0].manager.len(), MANAGER_LENGTH);
     }
 }

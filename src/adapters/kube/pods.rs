@@ -14,7 +14,7 @@ use super::template::effective_requests;
 use super::workload::{LeanWorkload, Newest, REVISION};
 use crate::domain::workload::{Pod, PodPhase, ResourceList};
 
-/// Label by which a StatefulSet marks the revision a pod runs.
+/// Label by which a `StatefulSet` marks the revision a pod runs.
 const REVISION_HASH: &str = "controller-revision-hash";
 
 /// A pod, made lean.
@@ -32,7 +32,7 @@ pub struct LeanPod {
     pub holds_room: bool,
 }
 
-/// A ReplicaSet, as the link from a pod to its Deployment.
+/// A `ReplicaSet`, as the link from a pod to its Deployment.
 #[derive(Clone, Debug)]
 pub struct LeanReplicaSet {
     /// Its controller.
@@ -74,7 +74,7 @@ impl LeanPod {
 }
 
 impl LeanReplicaSet {
-    /// From a ReplicaSet.
+    /// From a `ReplicaSet`.
     pub fn from_replica_set(object: &ReplicaSet) -> Self {
         Self {
             owner: meta::controller(&object.metadata),
@@ -117,7 +117,7 @@ fn oom_killed(container: &ContainerStatus) -> bool {
 #[derive(Debug)]
 pub struct PodIndex<'a> {
     pods: &'a Objects<LeanPod>,
-    /// Pods by the UID of the target they belong to, through their ReplicaSet or directly; with the ReplicaSet's revision.
+    /// Pods by the UID of the target they belong to, through their `ReplicaSet` or directly; with the `ReplicaSet`'s revision.
     by_owner: BTreeMap<Arc<str>, Vec<(&'a LeanPod, Option<u64>)>>,
 }
 

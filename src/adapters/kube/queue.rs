@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::core::DeserializeGuard;
 use serde_json::json;
 
+use super::groups;
 use super::meta::{self, ObjectName};
 use super::watch::Watches;
 use crate::crd::proposal::{Phase, ScalingProposalStatus};
@@ -25,6 +27,21 @@ pub struct KubeQueue {
     client: Client,
     watches: Arc<Watches>,
     own_namespace: String,
+}
+
+/// Every proposal that the caller may see, oldest first; what cannot be read is left out and logged.
+///
+/// # Errors
+/// [`PortError`] when the list is refused, or the definitions are not installed.
+pub async fn queued_proposals(client: &Client) -> Result<Vec<QueuedProposal>, PortError> {
+    let failed = |error: kube::Error| PortError::Failed {
+        action: "list proposals".into(),
+        detail: format!("{error}; are the definitions installed (`ipa crd | kubectl apply -f -`), and may you list scalingproposals?"),
+    };
+    let listed = Api::<DeserializeGuard<ScalingProposal>>::all(client.clone()).list(&ListParams::default()).await.map_err(failed)?;
+    let mut queued: Vec<QueuedProposal> = listed.items.into_iter().filter_map(groups::proposal).collect();
+    queued.sort_by(|a, b| (a.proposal.made, &a.proposal.id).cmp(&(b.proposal.made, &b.proposal.id)));
+    Ok(queued)
 }
 
 impl KubeQueue {
@@ -80,7 +97,7 @@ impl Queue for KubeQueue {
             return Ok(());
         }
         let namespace = self.namespace(group);
-        let mut object = convert::manifest(proposal, &[], namespace);
+        let mut object = convert::manifest(proposal, namespace);
         object.metadata.owner_references = self.owner(group).map(|owner| vec![owner]);
         let api = Api::<ScalingProposal>::namespaced(self.client.clone(), namespace);
         let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };

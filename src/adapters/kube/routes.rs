@@ -12,7 +12,7 @@ use super::meta::ObjectName;
 use super::selectors::{LabelMatch, Labels, SelectorIndex};
 use crate::domain::workload::{Pod, Routes};
 
-/// Label by which an EndpointSlice names its Service.
+/// Label by which an `EndpointSlice` names its Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 /// End points that somebody else than Kubernetes' own controller keeps: those of Services without a selector. The others follow from
@@ -48,7 +48,7 @@ impl LeanService {
 }
 
 impl LeanEndpoints {
-    /// From an EndpointSlice that names its Service.
+    /// From an `EndpointSlice` that names its Service.
     pub fn from_slice(object: &EndpointSlice) -> Option<Self> {
         let service = object.metadata.labels.as_ref()?.get(SERVICE_NAME)?;
         let pods = object

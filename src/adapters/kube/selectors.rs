@@ -18,7 +18,7 @@ pub struct LabelMatch {
 }
 
 impl LabelMatch {
-    /// From a LabelSelector, where an empty one matches everything.
+    /// From a `LabelSelector`, where an empty one matches everything.
     pub fn from_selector(selector: &LabelSelector) -> Self {
         let pivot = selector.match_labels.iter().flatten().next().map(|(k, v)| (k.clone(), v.clone()));
         Self { selector: Selector::try_from(selector.clone()).ok(), pivot }
@@ -39,9 +39,14 @@ impl LabelMatch {
 /// Things that select by label, by namespace and one label they insist on.
 #[derive(Debug)]
 pub struct SelectorIndex<'a, T> {
-    by_label: BTreeMap<(&'a str, &'a str, &'a str), Vec<(&'a LabelMatch, T)>>,
-    without_label: BTreeMap<&'a str, Vec<(&'a LabelMatch, T)>>,
+    /// By namespace, label key and value.
+    by_label: BTreeMap<[&'a str; 3], Vec<Selecting<'a, T>>>,
+    /// By namespace.
+    without_label: BTreeMap<&'a str, Vec<Selecting<'a, T>>>,
 }
+
+/// A thing and what it selects.
+type Selecting<'a, T> = (&'a LabelMatch, T);
 
 impl<'a, T: Ord + Clone> SelectorIndex<'a, T> {
     /// Indexes `(namespace, selector, thing)`.
@@ -50,7 +55,7 @@ impl<'a, T: Ord + Clone> SelectorIndex<'a, T> {
         for (namespace, selector, thing) in entries {
             match &selector.pivot {
                 Some((key, value)) => {
-                    index.by_label.entry((namespace.as_ref(), key.as_str(), value.as_str())).or_default().push((selector, thing));
+                    index.by_label.entry([namespace.as_ref(), key.as_str(), value.as_str()]).or_default().push((selector, thing));
                 }
                 None => index.without_label.entry(namespace.as_ref()).or_default().push((selector, thing)),
             }
@@ -60,7 +65,7 @@ impl<'a, T: Ord + Clone> SelectorIndex<'a, T> {
 
     /// Things of the namespace whose selectors match, in order.
     pub fn matching(&self, namespace: &str, labels: &Labels) -> Vec<T> {
-        let insisting = labels.iter().filter_map(|(key, value)| self.by_label.get(&(namespace, key.as_str(), value.as_str())));
+        let insisting = labels.iter().filter_map(|(key, value)| self.by_label.get(&[namespace, key.as_str(), value.as_str()]));
         let mut found: Vec<T> = insisting
             .chain(self.without_label.get(namespace))
             .flatten()

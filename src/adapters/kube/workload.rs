@@ -17,7 +17,7 @@ use super::selectors::Labels;
 use super::template::pod_template;
 use crate::domain::workload::{FieldWriter, PodTemplate, ReplicaCounts, Rollout};
 
-/// Annotation by which a Deployment and its ReplicaSets count revisions.
+/// Annotation by which a Deployment and its `ReplicaSets` count revisions.
 pub const REVISION: &str = "deployment.kubernetes.io/revision";
 
 /// A target's object, made lean.
@@ -56,7 +56,7 @@ pub struct LeanWorkload {
 /// What tells a target's newest pods from older ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Newest {
-    /// The ReplicaSet with this revision owns them.
+    /// The `ReplicaSet` with this revision owns them.
     Revision(u64),
     /// They carry this `controller-revision-hash`.
     RevisionHash(Arc<str>),
@@ -84,7 +84,7 @@ impl LeanWorkload {
         }
     }
 
-    /// From a StatefulSet.
+    /// From a `StatefulSet`.
     pub fn from_stateful_set(object: &StatefulSet) -> Self {
         let spec = object.spec.as_ref();
         let status = object.status.as_ref();
@@ -191,7 +191,7 @@ fn parse_selector(text: &str) -> Option<LabelSelector> {
         }
         labels.insert(key.trim().to_owned(), value.trim().to_owned());
     }
-    (!labels.is_empty()).then(|| LabelSelector { match_labels: Some(labels), match_expressions: None })
+    (!labels.is_empty()).then_some(LabelSelector { match_labels: Some(labels), match_expressions: None })
 }
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn deployment(spec: Value, status: Value) -> LeanWorkload {
+    fn deployment(spec: &Value, status: &Value) -> LeanWorkload {
         let object: Deployment = serde_json::from_value(json!({
             "metadata": {"name": "web", "namespace": "shop", "generation": 2, "annotations": {REVISION: "3", "ipa.dev/takeover": "true", "x": "y"}},
             "spec": spec, "status": status
@@ -208,8 +208,8 @@ mod tests {
         LeanWorkload::from_deployment(&object)
     }
 
-    fn rollout(status: Value) -> Rollout {
-        deployment(json!({"replicas": 5, "selector": {}, "template": {}}), status).rollout
+    fn rollout(status: &Value) -> Rollout {
+        deployment(&json!({"replicas": 5, "selector": {}, "template": {}}), status).rollout
     }
 
     #[test]
@@ -218,12 +218,12 @@ mod tests {
         let under_way = json!([{"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}]);
         let late = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]);
         let status = |observed: i64, replicas: u32, updated: u32, conditions: &Value| json!({"observedGeneration": observed, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": 2, "conditions": conditions});
-        assert_eq!(rollout(status(2, 5, 5, &done)), Rollout::Complete, "five replicas, two available yet");
-        assert_eq!(rollout(status(1, 5, 5, &done)), Rollout::Progressing, "the controller has not seen the newest spec");
-        assert_eq!(rollout(status(2, 6, 2, &under_way)), Rollout::Progressing);
-        assert_eq!(rollout(status(2, 0, 0, &under_way)), Rollout::Progressing, "Recreate between its two halves");
-        assert_eq!(rollout(status(2, 6, 2, &late)), Rollout::Stalled);
-        assert_eq!(deployment(json!({"paused": true, "selector": {}, "template": {}}), json!({})).rollout, Rollout::Paused);
+        assert_eq!(rollout(&status(2, 5, 5, &done)), Rollout::Complete, "five replicas, two available yet");
+        assert_eq!(rollout(&status(1, 5, 5, &done)), Rollout::Progressing, "the controller has not seen the newest spec");
+        assert_eq!(rollout(&status(2, 6, 2, &under_way)), Rollout::Progressing);
+        assert_eq!(rollout(&status(2, 0, 0, &under_way)), Rollout::Progressing, "Recreate between its two halves");
+        assert_eq!(rollout(&status(2, 6, 2, &late)), Rollout::Stalled);
+        assert_eq!(deployment(&json!({"paused": true, "selector": {}, "template": {}}), &json!({})).rollout, Rollout::Paused);
     }
 
     #[test]
@@ -246,12 +246,12 @@ mod tests {
 
     #[test]
     fn fault_k11_missing_replicas_are_one_and_negative_ones_none() {
-        let counts = |spec: Value| deployment(spec, json!(null)).replicas.desired;
+        let counts = |spec: Value| deployment(&spec, &json!(null)).replicas.desired;
         assert_eq!(counts(json!({"selector": {}, "template": {}})), 1);
         assert_eq!(counts(json!({"replicas": -7, "selector": {}, "template": {}})), 0);
         let bare = LeanWorkload::from_deployment(&Deployment::default());
         assert_eq!((bare.replicas.desired, bare.rollout, bare.newest), (1, Rollout::Progressing, Newest::All));
-        let named = deployment(json!({"selector": {}, "template": {}}), json!(null));
+        let named = deployment(&json!({"selector": {}, "template": {}}), &json!(null));
         assert_eq!(named.annotations, BTreeMap::from([("takeover".to_owned(), "true".to_owned())]));
         assert_eq!(named.newest, Newest::Revision(3));
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::agent::dialogue::Caps;
 use crate::domain::units::GoDuration;
 
 /// The `model` section of the configuration file.
@@ -101,6 +102,12 @@ impl ModelConfig {
             token_cap_field: TokenCapField::default(),
             temperature: None,
         }
+    }
+
+    /// What one dialogue may use.
+    #[must_use]
+    pub fn caps(&self) -> Caps {
+        Caps { tokens: self.tokens_per_dialogue, completion_tokens: self.max_completion_tokens, ..Caps::default() }
     }
 
     /// Checks what a type cannot.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::breaker::{Breaker, Verdict};
 use super::budget::DailyBudget;
-use crate::agent::messages::{Message, ModelFailure, ModelReply, ModelRequest};
+use crate::agent::messages::{ModelFailure, ModelReply, ModelRequest, estimated_prompt_tokens};
 use crate::ports::{Availability, Clock, Model, ModelIdentity};
 
 /// A model that is left alone when it fails or when the day's tokens are spent.
@@ -110,16 +110,9 @@ impl Model for GuardedModel {
     }
 }
 
-/// Most tokens a call may cost, its prompt estimated at four bytes a token.
+/// Most tokens a call may cost, its prompt estimated.
 fn most_tokens(request: &ModelRequest) -> u64 {
-    let messages = request.messages.iter().map(|message| match message {
-        Message::System { text } | Message::User { text } => text.len(),
-        Message::Assistant { text, calls, .. } => text.len() + calls.iter().map(|call| call.arguments.len()).sum::<usize>(),
-        Message::Tool { answer } => answer.content.len(),
-    });
-    let tools = request.tools.iter().map(|tool| tool.description.len() + tool.parameters.to_string().len());
-    let bytes: usize = messages.chain(tools).sum();
-    (bytes / 4) as u64 + u64::from(request.max_completion_tokens)
+    estimated_prompt_tokens(&request.messages, &request.tools) + u64::from(request.max_completion_tokens)
 }
 
 /// What a call used; a count that is missing or absurd is what was set aside for it.
@@ -131,7 +124,7 @@ fn tokens_used(reply: &ModelReply, reserved: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::messages::FinishReason;
+    use crate::agent::messages::{FinishReason, Message};
 
     struct Scripted(Mutex<Vec<Result<u64, ModelFailure>>>);
 

@@ -32,7 +32,7 @@ pub fn queued(object: &ScalingProposal) -> Result<QueuedProposal, SpecError> {
         expires,
         rationale,
         evidence,
-        rulings: _,
+        rulings,
         cost_change_per_hour,
         decisions,
     } = &object.spec;
@@ -60,8 +60,22 @@ pub fn queued(object: &ScalingProposal) -> Result<QueuedProposal, SpecError> {
         state_digest: Digest(state_digest.clone()),
         expires: time(expires, &"spec.expires")?,
         decisions: read_decisions(decisions)?,
+        rulings: read_rulings(rulings),
         closed: object.status.as_ref().is_some_and(|s| s.phase.is_closed()),
     })
+}
+
+/// The numbers behind a ruling stay in the ledger; one whose rule or verdict this version does not know is left out.
+fn read_rulings(specs: &[RulingSpec]) -> Vec<Ruling> {
+    let known = |spec: &RulingSpec| {
+        Some(Ruling {
+            rule: serde_json::from_value(spec.rule.clone().into()).ok()?,
+            verdict: serde_json::from_value(spec.verdict.clone().into()).ok()?,
+            compared: Vec::new(),
+            sentence: spec.sentence.clone(),
+        })
+    };
+    specs.iter().take(32).filter_map(known).collect()
 }
 
 fn read_decisions(specs: &[DecisionSpec]) -> Result<Vec<Decision>, SpecError> {
@@ -77,11 +91,10 @@ fn read_decisions(specs: &[DecisionSpec]) -> Result<Vec<Decision>, SpecError> {
     specs.iter().enumerate().map(read).collect()
 }
 
-/// The custom resource of a queued proposal, in `namespace`: the group's, or for a fleet's proposal IPA's own. `rulings` are what the
-/// guardrails said when it was queued.
+/// The custom resource of a queued proposal, in `namespace`: the group's, or for a fleet's proposal IPA's own.
 #[must_use]
-pub fn manifest(queued: &QueuedProposal, rulings: &[Ruling], namespace: &str) -> ScalingProposal {
-    let QueuedProposal { proposal, digest, state_digest, expires, decisions, closed: _ } = queued;
+pub fn manifest(queued: &QueuedProposal, namespace: &str) -> ScalingProposal {
+    let QueuedProposal { proposal, digest, state_digest, expires, rulings, decisions, closed: _ } = queued;
     let Proposal { id, group, origin, change, rationale, evidence, made, cost_change_per_hour } = proposal;
     let spec = ScalingProposalSpec {
         ipa_ref: IpaRef { namespace: group.namespace.to_string(), name: group.name.to_string() },

@@ -1,4 +1,4 @@
-//! Requests and limits of one container, by server-side apply on the pod template of a Deployment or StatefulSet.
+//! Requests and limits of one container, by server-side apply on the pod template of a Deployment or `StatefulSet`.
 //!
 //! What an apply leaves out and the manager owned before is removed by the API server; so each apply carries the resources of every container
 //! that is ours already, and only the named one's are new.
@@ -18,6 +18,7 @@ use crate::adapters::kube::dynamic::watched_kind;
 use crate::adapters::kube::template::container_resources;
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::proposal::ResourcesChange;
+use crate::domain::units::{Bytes, Millicores};
 use crate::domain::workload::{ContainerResources, OwnedField};
 use crate::guardrails::ownership::ACTUATOR;
 
@@ -138,8 +139,8 @@ fn written(resources: &ContainerResources) -> Value {
     };
     let ContainerResources { cpu_request, cpu_limit, memory_request, memory_limit } = resources;
     json!({
-        "requests": amounts(cpu_request.map(|c| c.quantity()), memory_request.map(|m| m.quantity())),
-        "limits": amounts(cpu_limit.map(|c| c.quantity()), memory_limit.map(|m| m.quantity())),
+        "requests": amounts(cpu_request.map(Millicores::quantity), memory_request.map(Bytes::quantity)),
+        "limits": amounts(cpu_limit.map(Millicores::quantity), memory_limit.map(Bytes::quantity)),
     })
 }
 

@@ -43,11 +43,11 @@ impl World {
         }
         let version = |text: &str| text.parse::<u128>().ok();
         let seen = known.resource_version.as_deref().and_then(version);
-        if let (Some(seen), Some(now)) = (seen, version(&self.resource_version)) {
-            if now < seen {
-                let detail = format!("the API server answered with an older {target} (version {now} after {seen})");
-                return Err(Try::Done(OutcomeResult::WorldChanged { detail }));
-            }
+        if let (Some(seen), Some(now)) = (seen, version(&self.resource_version))
+            && now < seen
+        {
+            let detail = format!("the API server answered with an older {target} (version {now} after {seen})");
+            return Err(Try::Done(OutcomeResult::WorldChanged { detail }));
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ fn queued_with(change: Change) -> QueuedProposal {
         state_digest: Digest("a".repeat(64)),
         expires: at("2026-03-02T10:30:00Z"),
         decisions: vec![Decision { by: "alice".into(), verdict: DecisionVerdict::Approve, digest, at: at("2026-03-02T10:05:00Z") }],
+        rulings: Vec::new(),
         closed: false,
         proposal: Proposal {
             id: ProposalId("t812-planner-3".into()),
@@ -53,7 +54,7 @@ fn stored(object: &ScalingProposal) -> ScalingProposal {
 #[test]
 fn the_manifest_names_group_rules_and_phase() {
     let ruling = Ruling { rule: RuleId::Unusual, verdict: Verdict::Queue, compared: vec![], sentence: "12x the usual".into() };
-    let object = manifest(&queued_with(replicas(4, 48)), &[ruling], "shop");
+    let object = manifest(&QueuedProposal { rulings: vec![ruling], ..queued_with(replicas(4, 48)) }, "shop");
     assert_eq!(object.labels()[IPA_LABEL], "web");
     assert_eq!(object.spec.summary, "replicas of shop/deployments.apps/web 4 -> 48");
     assert_eq!((object.spec.rulings[0].rule.as_str(), object.spec.rulings[0].verdict.as_str()), ("Unusual", "Queue"));
@@ -65,7 +66,7 @@ fn the_manifest_names_group_rules_and_phase() {
 
 #[test]
 fn a_change_that_was_altered_after_it_was_made_is_refused() {
-    let mut object = manifest(&queued_with(replicas(4, 7)), &[], "shop");
+    let mut object = manifest(&queued_with(replicas(4, 7)), "shop");
     object.spec.change.replicas.as_mut().unwrap().to = 70;
     assert_eq!(
         queued(&object).unwrap_err().to_string(),
@@ -75,12 +76,12 @@ fn a_change_that_was_altered_after_it_was_made_is_refused() {
 
 #[test]
 fn a_change_of_two_kinds_or_none_is_refused() {
-    let mut object = manifest(&queued_with(replicas(4, 7)), &[], "shop");
+    let mut object = manifest(&queued_with(replicas(4, 7)), "shop");
     object.spec.change.replicas = None;
     assert_eq!(queued(&object).unwrap_err().path, "spec.change");
     let finding = Change::Finding(Finding { target: TargetKey::deployment("shop", "web"), cause: Cause::Leak, notify: Notify::Team });
-    object = manifest(&queued_with(finding), &[], "shop");
-    object.spec.change.replicas = manifest(&queued_with(replicas(4, 7)), &[], "shop").spec.change.replicas;
+    object = manifest(&queued_with(finding), "shop");
+    object.spec.change.replicas = manifest(&queued_with(replicas(4, 7)), "shop").spec.change.replicas;
     assert_eq!(queued(&object).unwrap_err().path, "spec.change");
 }
 
@@ -88,7 +89,7 @@ fn a_change_of_two_kinds_or_none_is_refused() {
 fn long_words_are_cut_to_what_the_schema_takes() {
     let mut proposal = queued_with(replicas(4, 7));
     proposal.proposal.rationale = "ü".repeat(5_000);
-    assert_eq!(manifest(&proposal, &[], "shop").spec.rationale.chars().count(), 2_048);
+    assert_eq!(manifest(&proposal, "shop").spec.rationale.chars().count(), 2_048);
 }
 
 fn changes() -> impl Strategy<Value = Change> {
@@ -178,7 +179,7 @@ proptest! {
     #[test]
     fn what_was_queued_is_read_back_whole(change in changes()) {
         let before = queued_with(change);
-        let after = queued(&stored(&manifest(&before, &[], "shop")));
+        let after = queued(&stored(&manifest(&before, "shop")));
         prop_assert_eq!(after, Ok(before));
     }
 }
