@@ -39,7 +39,7 @@ function known(opened, evidence) {
   const metrics = variant(opened.metrics);
   const health = metrics.name === "Ok" ? badge("acted", "metrics answered") : badge("failed", `metrics ${words(metrics.name)}: ${words(metrics.detail)}`);
   if (!evidence) return [health, empty("What was known is kept apart from the chain and has been pruned; its digest stands in the entry.")];
-  return [health, evidence.targets.map((target) => targetEvidence(target, opened.modes[target.key])), events(evidence.events)];
+  return [health, el("div", { class: "known-all" }, evidence.targets.map((target) => targetEvidence(target, opened.modes[target.key]))), events(evidence.events)];
 }
 
 function targetEvidence(target, modes) {
@@ -61,8 +61,8 @@ const UNITS = { demand: "1/s", cpu: "cores", throttling: "share", memory: "bytes
 
 function events(list) {
   if (list.length === 0) return null;
-  return el("ul", { class: "events" }, list.map((event) => el("li", {}, el("span", { class: "time" }, clock(event.at)), ` ${event.reason} `,
-    el("span", { class: "quiet" }, `${event.kind} of ${targetOf(event.target).name}, ${plural(event.count, "time")} (${event.id})`))));
+  return el("details", { class: "events", open: list.length <= 4 }, el("summary", {}, plural(list.length, "event")), el("ul", {}, list.map((event) => el("li", {}, el("span", { class: "time" }, clock(event.at)), ` ${event.reason} `,
+    el("span", { class: "quiet" }, `${event.kind} of ${targetOf(event.target).name}, ${plural(event.count, "time")} (${event.id})`)))));
 }
 
 /// The sizing, spelled out as the sum it is.
