@@ -17,8 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::list::ListError;
-use crate::domain::fleet::{CapacityType, Catalogue, InstanceType};
-use crate::domain::units::MicroUsd;
+use crate::domain::fleet::{Catalogue, InstanceType};
 use crate::ports::Prices;
 
 /// A list of types and prices.

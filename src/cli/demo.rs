@@ -130,7 +130,7 @@ impl Demo {
                 listen: self.listen,
                 token: None,
                 host_names: Vec::new(),
-                interval: self.interval.0.div_f64(self.speed),
+                interval: self.interval.0,
                 demo: true,
                 title: "IPA demo".into(),
             },
