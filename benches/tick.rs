@@ -3,6 +3,8 @@
 //! `cargo bench --bench tick` prints the time of a tick at 1,000 and 10,000 targets; `cargo bench --bench tick -- --memory 10000` prints the
 //! resident memory after ten ticks instead (Linux), and what the ledger grew by.
 
+#![allow(clippy::expect_used, reason = "a benchmark fails by panicking")]
+
 mod world;
 
 use criterion::{BenchmarkId, Criterion};

@@ -14,6 +14,7 @@ use ipa::domain::limits::{
 };
 use ipa::domain::names::{GroupId, TargetKey};
 use ipa::domain::outcome::{Outcome, OutcomeResult};
+use ipa::domain::proposal::Change;
 use ipa::domain::series::{COARSE_SAMPLES, FINE_SAMPLES, History, MIDDLE_SAMPLES, Series};
 use ipa::domain::signal::{Signal, SignalName, Signals};
 use ipa::domain::snapshot::{ClusterFacts, QueuedProposal, SourceHealth};
@@ -133,7 +134,8 @@ fn sample(name: &SignalName, target: usize, at: Timestamp) -> f32 {
 fn signals(targets: usize, now: Timestamp) -> Signals {
     let names = [SignalName::Demand, SignalName::Cpu, SignalName::Memory, SignalName::Latency, SignalName::Errors];
     let tier = |name: &SignalName, target: usize, step_s: u32, count: usize| {
-        let start = now.checked_sub(SignedDuration::from_secs(i64::from(step_s) * (count as i64 - 1))).expect("a time");
+        let past = i64::from(step_s) * (i64::try_from(count).expect("a small count") - 1);
+        let start = now.checked_sub(SignedDuration::from_secs(past)).expect("a time");
         let mut series = Series::new(start, step_s);
         series.values = (0..count).map(|i| sample(name, target, series.time(i))).collect();
         series
@@ -327,6 +329,12 @@ impl Prices for World {
 #[async_trait]
 impl Actuator for World {
     async fn carry_out(&self, released: Released, now: Timestamp) -> Outcome {
+        // The count moves, so that the next tick starts from it; the pods stay three, which is what is measured.
+        if let Change::Replicas(change) = released.change()
+            && let Some(workload) = self.facts.lock().expect("no panic before").workloads.get_mut(&change.target)
+        {
+            workload.replicas = ReplicaCounts { desired: change.to, current: change.to, ready: change.to };
+        }
         let proposal = released.proposal();
         Outcome {
             proposal: proposal.id.clone(),

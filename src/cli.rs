@@ -77,7 +77,7 @@ pub struct ClusterArgs {
 /// How a model is reached.
 #[derive(Args, Debug, Clone, Default)]
 pub struct ModelArgs {
-    /// Base URL of an OpenAI-compatible API, such as http://127.0.0.1:8000/v1; without one the planner decides alone.
+    /// Base URL of an OpenAI-compatible API, such as `http://127.0.0.1:8000/v1`; without one the planner decides alone.
     #[arg(long, env = "IPA_MODEL_URL", value_name = "URL")]
     model_url: Option<String>,
     /// Name of the model.
@@ -105,7 +105,7 @@ pub struct LedgerArgs {
     /// Directory that holds the ledger.
     #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR", default_value = "./ipa-data", conflicts_with = "server")]
     data_dir: PathBuf,
-    /// Base URL of a running IPA, such as http://127.0.0.1:8080, to be asked instead of a directory.
+    /// Base URL of a running IPA, such as `http://127.0.0.1:8080`, to be asked instead of a directory.
     #[arg(long, env = "IPA_SERVER", value_name = "URL")]
     server: Option<String>,
     /// File that holds the token of that server.
@@ -154,8 +154,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
         Command::Proposals(command) => command.run(output).await,
         Command::Adopt(command) => command.run(output).await,
         Command::Audit(command) => command.run(output).await,
-        Command::Crd(command) => command.run(output),
-        Command::Tools(command) => command.run(output),
+        Command::Crd(crd::Crd {}) => crd::Crd::run(output),
+        Command::Tools(tools::Tools {}) => tools::Tools::run(output),
     }
 }
 

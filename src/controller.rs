@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn missed_ticks_are_left_out_and_never_caught_up() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(next_due(at(0), at(20), minute), at(60));
         assert_eq!(next_due(at(0), at(60), minute), at(60));
         assert_eq!(next_due(at(0), at(61), minute), at(120));
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_tick_late_by_more_than_a_tenth_is_counted() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(lateness(at(60), at(66), minute), (Duration::from_secs(6), 0));
         assert_eq!(lateness(at(60), at(67), minute), (Duration::from_secs(7), 1));
         assert_eq!(lateness(at(60), at(59), minute), (Duration::ZERO, 0));

@@ -59,7 +59,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             cluster: "default".into(),
-            interval: Duration::from_secs(60),
+            interval: Duration::from_mins(1),
             reflex: Duration::from_secs(15),
             dialogue_deadline: Duration::from_secs(45),
             dry: false,
@@ -114,7 +114,8 @@ impl Ticker {
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, PortError> {
         let memory = ports.state.load().await?.unwrap_or_default();
         record::reconcile_unfinished(&ports).await?;
-        let prompts = Prompts::load().map_err(|error| PortError::Failed { action: "load the prompts".into(), detail: error.to_string() })?;
+        let prompts =
+            Prompts::load().map_err(|error| PortError::Failed { action: "load the prompts".into(), detail: error.to_string() })?;
         Ok(Self {
             ports,
             settings,
@@ -187,7 +188,7 @@ impl Ticker {
     pub async fn reflex(&mut self) -> Result<(), PortError> {
         let mut pass = self.begin(true).await?;
         self.reflex_line(&mut pass).await;
-        if self.acted(&pass) {
+        if pass.acted() {
             self.save(false).await;
         }
         Ok(())
@@ -268,10 +269,6 @@ impl Ticker {
         let _ = self.noted("state", saved);
     }
 
-    fn acted(&self, pass: &Pass) -> bool {
-        pass.groups.values().flat_map(|g| &g.judged).any(|j| matches!(j.fate, Fate::Applied | Fate::Failed))
-    }
-
     fn reflex_after(&self, at: Timestamp) -> Option<Timestamp> {
         (!self.settings.reflex.is_zero()).then(|| add(at, self.settings.reflex))
     }
@@ -283,6 +280,13 @@ impl Ticker {
             self.totals.count_failure(part);
         }
         result
+    }
+}
+
+impl Pass {
+    /// Whether anything was carried out, or tried.
+    fn acted(&self) -> bool {
+        self.groups.values().flat_map(|g| &g.judged).any(|j| matches!(j.fate, Fate::Applied | Fate::Failed))
     }
 }
 

@@ -116,7 +116,7 @@ async fn a_status_and_a_queued_proposal_come_back_as_they_were_written() -> Resu
 
     let queued = convert::queued(&serde_json::from_value::<ScalingProposal>(sample("proposal")?)?)?;
     let proposals: Api<ScalingProposal> = Api::namespaced(client, &namespace);
-    let stored = proposals.create(&PostParams::default(), &convert::manifest(&queued, &[], &namespace)).await?;
+    let stored = proposals.create(&PostParams::default(), &convert::manifest(&queued, &namespace)).await?;
     ensure!(convert::queued(&stored)? == queued, "a proposal came back as another");
     let closed = convert::closed_status("Expired", "nobody decided in time", "2026-11-26T23:10:00Z".parse()?);
     let patch = Patch::Merge(json!({ "status": closed }));

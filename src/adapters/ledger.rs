@@ -343,7 +343,11 @@ mod tests {
             cluster: "test".into(),
             group: GroupId::new("shop", "front"),
             tick: TickId(tick),
-            body: EntryBody::Opened(Opened { evidence: Digest::default(), modes: Default::default(), metrics: SourceHealth::Ok }),
+            body: EntryBody::Opened(Opened {
+                evidence: Digest::default(),
+                modes: std::collections::BTreeMap::new(),
+                metrics: SourceHealth::Ok,
+            }),
         }
     }
 

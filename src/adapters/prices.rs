@@ -134,6 +134,8 @@ impl Prices for BuiltinPrices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::fleet::CapacityType;
+    use crate::domain::units::MicroUsd;
     use crate::domain::units::Millicores;
 
     fn all() -> Arc<Catalogue> {

@@ -35,7 +35,9 @@ impl Audit {
             Action::Verify => match ledger.verify().await {
                 Ok(verification) => {
                     match output {
-                        Output::Json => print_json(&serde_json::json!({ "valid": true, "entries": verification.entries, "head": verification.head }))?,
+                        Output::Json => {
+                            print_json(&serde_json::json!({ "valid": true, "entries": verification.entries, "head": verification.head }))?;
+                        }
                         Output::Table => println!("the chain holds: {} entries, head {}", verification.entries, verification.head),
                     }
                     Ok(Answer::Yes)

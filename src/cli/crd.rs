@@ -11,7 +11,7 @@ use crate::crd::crds;
 pub struct Crd {}
 
 impl Crd {
-    pub(super) fn run(self, output: Output) -> anyhow::Result<Answer> {
+    pub(super) fn run(output: Output) -> anyhow::Result<Answer> {
         print!("{}", definitions(output)?);
         Ok(Answer::Yes)
     }

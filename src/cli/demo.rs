@@ -73,7 +73,11 @@ impl Demo {
             ..Settings::default()
         };
         let ticker = Ticker::start(ports, settings).await?;
-        if self.headless { self.run_headless(&simulation, ticker, &ledger, output).await } else { self.run_page(&simulation, ticker, ledger, &*model).await }
+        if self.headless {
+            self.run_headless(&simulation, ticker, &ledger, output).await
+        } else {
+            self.run_page(&simulation, ticker, ledger, &*model).await
+        }
     }
 
     fn check(&self) -> anyhow::Result<()> {
@@ -103,7 +107,7 @@ impl Demo {
         let config = Config::load(&ConfigArgs::default(), &self.model)?;
         Ok(match config.model {
             Some(model) => llm::connect(model, simulation.clock.clone())?,
-            None => Arc::new(Expert::default()),
+            None => Arc::new(Expert),
         })
     }
 
@@ -117,7 +121,13 @@ impl Demo {
         length.and_then(|length| simulation.clock.now().checked_add(length).ok()).unwrap_or(Timestamp::MAX)
     }
 
-    async fn run_page(&self, simulation: &Simulation, ticker: Ticker, ledger: Arc<SqliteLedger>, model: &dyn Model) -> anyhow::Result<Answer> {
+    async fn run_page(
+        &self,
+        simulation: &Simulation,
+        ticker: Ticker,
+        ledger: Arc<SqliteLedger>,
+        model: &dyn Model,
+    ) -> anyhow::Result<Answer> {
         let (publish, published) = watch::channel(None);
         let (ask, asks) = mpsc::channel(16);
         let server = Server {
@@ -136,7 +146,10 @@ impl Demo {
             },
         };
         let bound = server.bind().await?;
-        println!("ipa demo: a simulated cluster, the real loop; one second here is {} there", GoDuration(std::time::Duration::from_secs_f64(self.speed)));
+        println!(
+            "ipa demo: a simulated cluster, the real loop; one second here is {} there",
+            GoDuration(std::time::Duration::from_secs_f64(self.speed))
+        );
         println!("  page    http://{}", bound.address());
         match model.identity().played_by {
             Some(player) => println!("  model   a {player} plays the model; let a real one play with --model-url and --model"),
@@ -164,7 +177,13 @@ impl Demo {
     }
 
     /// Runs as fast as the machine can, and prints each tick's records; for people, the quiet ones are left out.
-    async fn run_headless(&self, simulation: &Simulation, ticker: Ticker, ledger: &Arc<SqliteLedger>, output: Output) -> anyhow::Result<Answer> {
+    async fn run_headless(
+        &self,
+        simulation: &Simulation,
+        ticker: Ticker,
+        ledger: &Arc<SqliteLedger>,
+        output: Output,
+    ) -> anyhow::Result<Answer> {
         let (publish, mut published) = watch::channel::<Option<Arc<Published>>>(None);
         let (_ask, asks) = mpsc::channel(1);
         let end = self.end(simulation);

@@ -21,7 +21,7 @@ pub struct Proposals {
     action: Action,
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// Base URL of a running IPA, such as http://127.0.0.1:8080, to be asked instead of a cluster.
+    /// Base URL of a running IPA, such as `http://127.0.0.1:8080`, to be asked instead of a cluster.
     #[arg(long, global = true, env = "IPA_SERVER", value_name = "URL")]
     server: Option<String>,
     /// File that holds the token of that server.
@@ -172,7 +172,9 @@ fn show(queued: &QueuedProposal, output: Output) -> anyhow::Result<Answer> {
 async fn decide(queue: &Queue, queued: &QueuedProposal, verdict: DecisionVerdict) -> anyhow::Result<Answer> {
     queue.decide(queued, verdict).await?;
     match verdict {
-        DecisionVerdict::Approve => println!("approved: {}; the next tick judges it again, then carries it out", queued.proposal.change.summary()),
+        DecisionVerdict::Approve => {
+            println!("approved: {}; the next tick judges it again, then carries it out", queued.proposal.change.summary());
+        }
         DecisionVerdict::Reject => println!("rejected: {}", queued.proposal.change.summary()),
     }
     Ok(Answer::Yes)

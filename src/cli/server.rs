@@ -25,10 +25,7 @@ impl Server {
         }
         let token = match token_file {
             Some(file) => Some(
-                std::fs::read_to_string(file)
-                    .with_context(|| format!("failed to read --token-file {}", file.display()))?
-                    .trim()
-                    .to_owned(),
+                std::fs::read_to_string(file).with_context(|| format!("failed to read --token-file {}", file.display()))?.trim().to_owned(),
             ),
             None => None,
         };

@@ -14,7 +14,7 @@ use crate::agent::prompt::{PromptError, Prompts};
 pub struct Tools {}
 
 impl Tools {
-    pub(super) fn run(self, output: Output) -> anyhow::Result<Answer> {
+    pub(super) fn run(output: Output) -> anyhow::Result<Answer> {
         match output {
             Output::Table => print!("{}", as_text()?),
             Output::Json => println!("{}", as_json()?),

@@ -16,7 +16,7 @@ use crate::adapters::prometheus::Prometheus;
 use crate::ports::{Clock, Cluster, Metrics, Model, PortError, Ports, Prices};
 
 /// How long the watches may take to fill at the start.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// Everything that is reached over the network.
 pub(super) struct World {

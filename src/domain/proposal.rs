@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fleet::CapacityType;
 use super::limits::Provider;
 use super::names::{Digest, DigestError, EvidenceId, GroupId, ProposalId, TargetKey};
-use super::units::{GoDuration, MicroUsd};
+use super::units::{Bytes, GoDuration, MicroUsd, Millicores};
 use super::workload::{ContainerResources, Requirement, ResourceList, Taint};
 
 /// Who wants a change.
@@ -257,10 +257,10 @@ impl Change {
 fn resources_summary(resources: &ContainerResources) -> String {
     let part = |name: &str, value: Option<String>| value.map(|v| format!("{name} {v}"));
     let parts: Vec<String> = [
-        part("cpu", resources.cpu_request.map(|v| v.quantity())),
-        part("cpu limit", resources.cpu_limit.map(|v| v.quantity())),
-        part("memory", resources.memory_request.map(|v| v.quantity())),
-        part("memory limit", resources.memory_limit.map(|v| v.quantity())),
+        part("cpu", resources.cpu_request.map(Millicores::quantity)),
+        part("cpu limit", resources.cpu_limit.map(Millicores::quantity)),
+        part("memory", resources.memory_request.map(Bytes::quantity)),
+        part("memory limit", resources.memory_limit.map(Bytes::quantity)),
     ]
     .into_iter()
     .flatten()

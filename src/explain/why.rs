@@ -46,16 +46,13 @@ fn time(record: &TickRecord) -> String {
 fn explain_action(answer: &mut Builder, record: &TickRecord, action: &Action) {
     let summary = action.intent.change.summary();
     let mut citations = vec![(action.seq, "intent.change", summary.clone())];
-    match &action.outcome {
-        Some((seq, outcome)) => {
-            citations.push((*seq, "outcome.result", outcome.result.reason().to_owned()));
-            let done = if outcome.result.is_applied() { "was carried out" } else { "was tried and did not succeed" };
-            answer.say(&format!("At {} the change {summary} {done} ({}).", time(record), outcome.result.reason()), &citations);
-        }
-        None => {
-            answer.say(&format!("At {} the change {summary} was begun.", time(record)), &citations);
-            answer.unknown("the outcome was not recorded");
-        }
+    if let Some((seq, outcome)) = &action.outcome {
+        citations.push((*seq, "outcome.result", outcome.result.reason().to_owned()));
+        let done = if outcome.result.is_applied() { "was carried out" } else { "was tried and did not succeed" };
+        answer.say(&format!("At {} the change {summary} {done} ({}).", time(record), outcome.result.reason()), &citations);
+    } else {
+        answer.say(&format!("At {} the change {summary} was begun.", time(record)), &citations);
+        answer.unknown("the outcome was not recorded");
     }
 }
 

@@ -55,7 +55,13 @@ impl Actuator for SimActuator {
     async fn carry_out(&self, released: Released, now: Timestamp) -> Outcome {
         let result =
             if released.epoch() == EPOCH { self.shared.at(now, |world| world.write(released.change())) } else { OutcomeResult::NotLeader };
-        Outcome { proposal: released.proposal().id.clone(), origin: released.proposal().origin, change: released.change().clone(), result, at: now }
+        Outcome {
+            proposal: released.proposal().id.clone(),
+            origin: released.proposal().origin,
+            change: released.change().clone(),
+            result,
+            at: now,
+        }
     }
 }
 

@@ -90,7 +90,7 @@ impl Ticker {
                         let now = ports.clock.now();
                         ports.actuator.carry_out(released, now).await
                     } else {
-                        noted_only(released, ports.clock.now())
+                        noted_only(&released, ports.clock.now())
                     };
                     (proposal, review, outcome)
                 }
@@ -233,7 +233,7 @@ pub(super) async fn settle_queued(ticker: &mut Ticker, pass: &mut Pass, queued: 
 }
 
 /// The outcome of what lives in memory and record alone.
-fn noted_only(released: Released, at: Timestamp) -> Outcome {
+fn noted_only(released: &Released, at: Timestamp) -> Outcome {
     let (proposal, change) = (released.proposal(), released.change());
     Outcome {
         proposal: proposal.id.clone(),

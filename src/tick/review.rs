@@ -139,6 +139,7 @@ mod tests {
             change: proposal.change.clone(),
             at: Timestamp::UNIX_EPOCH,
             cost_change_per_hour: MicroUsd(0),
+            regret: MicroUsd(0),
         };
         Commitments { open: vec![commitment], ..Commitments::default() }
     }

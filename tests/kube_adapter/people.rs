@@ -126,6 +126,7 @@ fn queued(namespace: &str, id: &str, now: Timestamp) -> Result<QueuedProposal> {
             cost_change_per_hour: None,
         },
         expires: now + SignedDuration::from_mins(30),
+        rulings: Vec::new(),
         decisions: vec![],
         closed: false,
     })

@@ -131,6 +131,12 @@ trait Write: Sync {
 impl Actuator for KubeActuator {
     async fn carry_out(&self, released: Released, now: Timestamp) -> Outcome {
         let result = self.attempt(&released, now).await;
-        Outcome { proposal: released.proposal().id.clone(), origin: released.proposal().origin, change: released.change().clone(), result, at: now }
+        Outcome {
+            proposal: released.proposal().id.clone(),
+            origin: released.proposal().origin,
+            change: released.change().clone(),
+            result,
+            at: now,
+        }
     }
 }
