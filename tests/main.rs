@@ -3,6 +3,7 @@
 
 mod architecture;
 mod crd;
+mod e2e;
 mod kube_adapter;
 mod llm;
 mod model_server;
