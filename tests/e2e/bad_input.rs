@@ -27,7 +27,7 @@ const FILES: [(&str, &str); 8] = [
 ];
 
 /// What is typed, and what the line must name.
-const CASES: [(&str, &[&str]); 26] = [
+const CASES: [(&str, &[&str]); 27] = [
     // The cluster.
     ("tick --prometheus-url http://p --kubeconfig kubeconfig", &["http://127.0.0.1:1", "--context"]),
     ("run --prometheus-url http://p --kubeconfig kubeconfig", &["http://127.0.0.1:1", "--context"]),
@@ -52,8 +52,9 @@ const CASES: [(&str, &[&str]); 26] = [
     ("run --prometheus-url http://p --interval 10ms", &["--interval", "60s"]),
     ("run --interval soon", &["--interval", "soon"]),
     ("run --listen everywhere", &["--listen", "everywhere"]),
-    ("run --headles", &["--headles", "ipa run --help"]),
+    ("run --headles", &["--headles", "--help"]),
     ("why web", &["TARGET", "web", "NAMESPACE/NAME"]),
+    ("why", &["TARGET", "ipa why --help"]),
     ("demo --headless", &["--headless", "--for 10m"]),
     ("audit verify --data-dir nowhere", &["nowhere", "--data-dir"]),
     ("tick --log ipa=loud", &["--log", "ipa=loud"]),
@@ -66,15 +67,15 @@ async fn each_mistake_is_one_line_that_names_it_and_the_mend() -> Result<()> {
         fs::write(folder.path().join(name), content)?;
     }
     let is_file = |word: &str| word.ends_with(".yaml") || ["kubeconfig", "missing", "nowhere"].contains(&word);
+    let mut wrong = Vec::new();
     for (typed, named) in CASES {
         let arguments = typed.split(' ').map(|word| if is_file(word) { folder.path().join(word).into_os_string() } else { word.into() });
         let ran = ipa(arguments).await?;
         let said = &ran.stderr;
-        ensure!(ran.code == Some(2), "`ipa {typed}` ended with {:?}: {said}", ran.code);
-        ensure!(said.lines().count() == 1, "`ipa {typed}` said more than a line: {said}");
-        for word in named {
-            ensure!(said.contains(word), "`ipa {typed}` did not name {word}: {said}");
+        if ran.code != Some(2) || said.lines().count() != 1 || !named.iter().all(|word| said.contains(word)) {
+            wrong.push(format!("`ipa {typed}` ended with {:?}, and not with a line that names {named:?}:\n{said}", ran.code));
         }
     }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
