@@ -40,13 +40,13 @@ async fn while_observing_nothing_is_written_but_status_events_and_leases() -> Re
             Ok(())
         })
         .await?;
-    let shadows = async || -> Result<usize> {
-        Ok(operator.entries(&shop.namespace).await?.iter().filter(|entry| has_fate(entry, "Shadow")).count())
+    let recorded = async || -> Result<usize> {
+        Ok(operator.entries(&shop.namespace).await?.iter().filter(|entry| mode_forbids_what_is_wanted(entry)).count())
     };
-    let so_far = shadows().await?;
+    let so_far = recorded().await?;
     operator
         .wait_until("more ticks record what they would do", async || {
-            let now = shadows().await?;
+            let now = recorded().await?;
             ensure!(now >= so_far + TICKS, "{} ticks did", now - so_far);
             Ok(())
         })
@@ -93,9 +93,11 @@ async fn a_single_tick_changes_nothing(stage: &stage::Stage, shop: &Shop) -> Res
     Ok(())
 }
 
-/// Whether this closes a tick in which a proposal came to this end.
-fn has_fate(entry: &Value, fate: &str) -> bool {
-    entry["body"]["proposals"].as_array().is_some_and(|judged| judged.iter().any(|judged| judged["fate"] == fate))
+/// Whether this closes a tick that wanted a change, and says that the mode forbids it, whatever else does.
+fn mode_forbids_what_is_wanted(entry: &Value) -> bool {
+    let rulings = |judged: &Value| judged["review"]["rulings"].as_array().cloned().unwrap_or_default();
+    let forbidden = |judged: &Value| rulings(judged).iter().any(|ruling| ruling["rule"] == "Mode" && ruling["verdict"] == "Refuse");
+    entry["body"]["proposals"].as_array().is_some_and(|judged| judged.iter().any(forbidden))
 }
 
 /// Every object of a namespace, of whatever kind, as `Kind/name`.
