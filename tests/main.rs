@@ -3,6 +3,7 @@
 
 mod architecture;
 mod crd;
+mod demo;
 mod kube_adapter;
 mod llm;
 mod model_server;
