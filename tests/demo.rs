@@ -14,7 +14,7 @@ use ipa::domain::review::{RuleId, Verdict};
 use ipa::domain::snapshot::DecisionVerdict;
 use ipa::domain::status::ConditionType;
 use ipa::explain::{self, Confidence};
-use ipa::ports::{Clock, Decisions, EntryFilter, Ledger, Model};
+use ipa::ports::{Clock, EntryFilter, Ledger, Model};
 use ipa::sim::{self, Expert, Pace, Simulation};
 use ipa::tick::{Published, Settings, Ticker};
 use jiff::{SignedDuration, Timestamp};
