@@ -22,6 +22,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
+use crate::domain::limits::Mode;
+
 pub use config::Config;
 pub use output::Output;
 
@@ -98,6 +100,9 @@ pub struct ConfigArgs {
     /// Base URL of Prometheus or anything that speaks its HTTP API.
     #[arg(long, env = "IPA_PROMETHEUS_URL", value_name = "URL")]
     prometheus_url: Option<String>,
+    /// Highest mode of the installation; guardrails and groups may only lower it. Default: the file's, or Observe.
+    #[arg(long, env = "IPA_MODE", value_name = "MODE")]
+    mode: Option<Mode>,
 }
 
 /// Where the ledger is found.

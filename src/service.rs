@@ -74,10 +74,14 @@ impl ServiceSpec {
     }
 
     /// Units one of `replicas` holds while `rate` units/s are served and `waiting` units wait: what it works on by Little's law, and its share
-    /// of the queue.
+    /// of the callers that wait. Queued work waits with the broker and takes no memory here.
     #[must_use]
     pub fn held(&self, rate: f64, waiting: u64, replicas: u32) -> f64 {
-        (rate * self.base_latency_s + waiting as f64) / f64::from(replicas.max(1))
+        let waiting_here = match self.kind {
+            ServiceKind::HTTP => waiting as f64,
+            ServiceKind::Queue => 0.0,
+        };
+        (rate * self.base_latency_s + waiting_here) / f64::from(replicas.max(1))
     }
 
     /// Memory of a replica that holds `held` units and has run for `age_s` seconds, bytes.
@@ -118,5 +122,7 @@ pub(crate) mod tests {
         assert_eq!(mib(web().memory(0.0, 0.0)), 200.0);
         assert_eq!(mib(web().memory(30.0, 7200.0)), 350.0);
         assert_eq!(web().held(100.0, 16, 4), 5.0, "4 in work and 16 waiting, over 4 replicas");
+        let queue = ServiceSpec { kind: ServiceKind::Queue, ..web() };
+        assert_eq!(queue.held(100.0, 16, 4), 1.0, "what waits lies with the broker");
     }
 }

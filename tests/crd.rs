@@ -241,7 +241,7 @@ async fn the_accounts_of_each_mode_may_do_what_it_needs_and_no_more() -> Result<
     }
     ensure!(review("ipa-actuator", "patch", "ipa.dev/intelligentpodautoscalers/status").await?, "status cannot be written");
 
-    for file in ["overlays/recommend/rbac-recommend.yaml", "overlays/auto/rbac-act.yaml"] {
+    for file in ["overlays/recommend/rbac-recommend.yaml", "overlays/recommend/rbac-act.yaml"] {
         apply_yaml(&client, &std::fs::read_to_string(repository(&format!("deploy/{file}")))?, None, "crd-test").await?;
     }
     crate::testbed::wait::wait_until("the acting role is in force", crate::testbed::READY_WITHIN, async || {

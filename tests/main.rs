@@ -3,6 +3,8 @@
 
 mod architecture;
 mod crd;
+mod demo;
+mod e2e;
 mod e2e;
 mod kube_adapter;
 mod llm;

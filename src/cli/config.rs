@@ -65,6 +65,9 @@ impl Config {
                 None => loaded.prometheus = Some(PrometheusConfig::at(url)),
             }
         }
+        if let Some(mode) = config.mode {
+            loaded.mode = mode;
+        }
         loaded.lay_over(model)?;
         loaded.gate.highest_mode = loaded.mode;
         Ok(loaded)
@@ -111,7 +114,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ipa.yaml");
         std::fs::write(&path, text).unwrap();
-        let config = ConfigArgs { config: Some(path), prometheus_url: None };
+        let config = ConfigArgs { config: Some(path), ..ConfigArgs::default() };
         Config::load(&config, &ModelArgs::default()).map_err(|e| format!("{e:#}"))
     }
 

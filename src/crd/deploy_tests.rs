@@ -114,16 +114,10 @@ fn observing_writes_nothing_but_own_status_events_and_leases() {
 }
 
 #[test]
-fn recommending_adds_the_right_to_ask_and_never_to_decide() {
+fn above_observe_ipa_may_ask_and_patch_workloads_and_pools_and_the_planner_nothing() {
     let mut expected = set(&OBSERVE);
-    expected.extend(set(&[("create", "ipa.dev/scalingproposals")]));
-    assert_eq!(writes("overlays/recommend", "ipa-actuator"), expected);
-}
-
-#[test]
-fn acting_adds_patches_of_workloads_and_pools_and_nothing_for_the_planner() {
-    let mut expected = writes("overlays/recommend", "ipa-actuator");
     expected.extend(set(&[
+        ("create", "ipa.dev/scalingproposals"),
         ("patch", "apps/deployments"),
         ("patch", "apps/deployments/scale"),
         ("patch", "apps/statefulsets"),
@@ -132,8 +126,18 @@ fn acting_adds_patches_of_workloads_and_pools_and_nothing_for_the_planner() {
         ("create", "karpenter.sh/nodepools"),
         ("patch", "karpenter.sh/nodepools"),
     ]));
-    assert_eq!(writes("overlays/auto", "ipa-actuator"), expected);
-    assert_eq!(writes("overlays/auto", "ipa-planner"), set(&OBSERVE));
+    for folder in ["overlays/recommend", "overlays/auto"] {
+        assert_eq!(writes(folder, "ipa-actuator"), expected, "{folder}");
+        assert_eq!(writes(folder, "ipa-planner"), set(&OBSERVE), "{folder}");
+    }
+}
+
+#[test]
+fn each_overlay_sets_the_mode_it_is_named_after() {
+    let mode = |path: &str| documents(path).remove(0)["data"]["IPA_MODE"].as_str().unwrap().to_owned();
+    assert_eq!(mode("base/config.yaml"), "Observe");
+    assert_eq!(mode("overlays/recommend/mode.yaml"), "Recommend");
+    assert_eq!(mode("overlays/auto/mode.yaml"), "Auto");
 }
 
 #[test]

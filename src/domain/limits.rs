@@ -26,6 +26,21 @@ pub enum Mode {
     Auto,
 }
 
+impl std::str::FromStr for Mode {
+    type Err = ModeError;
+    fn from_str(text: &str) -> Result<Self, ModeError> {
+        [Self::Observe, Self::Recommend, Self::Auto]
+            .into_iter()
+            .find(|mode| format!("{mode:?}").eq_ignore_ascii_case(text))
+            .ok_or_else(|| ModeError(text.chars().take(40).collect()))
+    }
+}
+
+/// Text that names no mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a mode: write Observe, Recommend or Auto")]
+pub struct ModeError(String);
+
 /// Modes by kind of change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Modes {

@@ -51,7 +51,11 @@ impl Concern {
         (parted || demand.faulty || cpu.faulty).then(|| Self::Contradiction(target.clone()))
     }
 
+    /// One that is short of room is killed by its load: that is the concern then, and a target has one cause.
     fn killed(reading: &Reading, target: &Target) -> Option<Self> {
+        if Self::short(reading, target).is_some() {
+            return None;
+        }
         let event = reading.events.iter().find(|event| event.target == target.alias && event.reason == "OOMKilling");
         let counted = target.signal("oom_kills").now.is_some_and(|kills| kills > 0.0);
         (counted || event.is_some()).then(|| Self::Killed(target.clone(), event.map(|event| event.id.clone())))
