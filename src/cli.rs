@@ -19,6 +19,7 @@ mod world;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::limits::Mode;
@@ -69,10 +70,10 @@ enum Command {
 #[derive(Args, Debug, Clone, Default)]
 pub struct ClusterArgs {
     /// Path of the kubeconfig; otherwise KUBECONFIG, ~/.kube/config, or the pod's service account.
-    #[arg(long, env = "IPA_KUBECONFIG", value_name = "FILE")]
+    #[arg(long, global = true, env = "IPA_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context within the kubeconfig; otherwise its current one.
-    #[arg(long, env = "IPA_CONTEXT", value_name = "NAME")]
+    #[arg(long, global = true, env = "IPA_CONTEXT", value_name = "NAME")]
     context: Option<String>,
 }
 
@@ -130,8 +131,14 @@ pub enum Answer {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log).unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_parsed(&error),
+    };
+    let filter = match log_filter(&cli.log) {
+        Ok(filter) => filter,
+        Err(error) => return failed(&error),
+    };
     // One line a record, whatever a name or a message holds.
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -146,6 +153,12 @@ pub fn main() -> ExitCode {
         Ok(Answer::No) => ExitCode::from(1),
         Err(error) => failed(&error),
     }
+}
+
+/// What is logged. The Kubernetes client logs each failed request that it also returns as an error: one of the two is enough.
+fn log_filter(log: &str) -> anyhow::Result<tracing_subscriber::EnvFilter> {
+    tracing_subscriber::EnvFilter::try_new(format!("kube_client=off,{log}"))
+        .with_context(|| format!("--log {log} is no filter: write error, warn, info, debug, or TARGET=LEVEL such as ipa=debug"))
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
@@ -164,9 +177,64 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
     }
 }
 
+/// Help and version as clap prints them; a mistake in one line, like any other bad input.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => error.exit(),
+        _ => failed(&anyhow::Error::msg(in_one_line(&error.render().to_string()))),
+    }
+}
+
+/// clap's message, of which only what is wrong and the tip are kept, and the command whose help lists what is right.
+fn in_one_line(message: &str) -> String {
+    let mut line = String::new();
+    let mut command = None;
+    for part in message.lines().map(str::trim).filter(|part| !part.is_empty() && !part.starts_with("For more information")) {
+        if let Some(usage) = part.strip_prefix("Usage: ") {
+            let words = usage.split(' ').take_while(|word| !word.starts_with(['-', '[', '<']));
+            command = Some(words.collect::<Vec<_>>().join(" "));
+            break;
+        }
+        let separator = if line.is_empty() || line.ends_with(':') { " " } else { "; " };
+        line.push_str(separator);
+        line.push_str(part.strip_prefix("error: ").unwrap_or(part));
+    }
+    let help = command.map_or_else(String::new, |command| format!("; see `{command} --help`"));
+    format!("{}{help}", line.trim_start())
+}
+
 /// One line on stderr, exit 2.
 fn failed(error: &anyhow::Error) -> ExitCode {
     let line = format!("{error:#}").replace(['\n', '\r'], " ");
     eprintln!("ipa: {line}");
     ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(arguments: &str) -> String {
+        in_one_line(&Cli::try_parse_from(arguments.split(' ')).unwrap_err().render().to_string())
+    }
+
+    #[test]
+    fn a_mistake_in_the_arguments_is_one_line_with_the_mend() {
+        for (typed, said) in [
+            ("ipa why", "the following required arguments were not provided: <TARGET>; see `ipa why --help`"),
+            ("ipa tick --promethius-url x", "unexpected argument '--promethius-url' found; tip: a similar argument exists: '--prometheus-url'; see `ipa tick --help`"),
+            ("ipa wyh a/b", "unrecognized subcommand 'wyh'; tip: a similar subcommand exists: 'why'; see `ipa --help`"),
+            ("ipa run --role captain", "invalid value 'captain' for '--role <ROLE>'; [possible values: all]"),
+        ] {
+            assert_eq!(refused(typed), said);
+        }
+    }
+
+    #[test]
+    fn the_cluster_may_be_named_before_or_after_the_verb() {
+        for typed in ["ipa proposals list --kubeconfig k --context c", "ipa proposals --kubeconfig k --context c list"] {
+            let Command::Proposals(_) = Cli::try_parse_from(typed.split(' ')).unwrap().command else { panic!("{typed}") };
+        }
+    }
 }

@@ -4,6 +4,7 @@
 mod architecture;
 mod crd;
 mod demo;
+mod e2e;
 mod kube_adapter;
 mod llm;
 mod model_server;

@@ -1,0 +1,128 @@
+//! A cluster with IPA installed from `deploy/`, a Prometheus, and the operator running as its own service account.
+
+use std::sync::Mutex;
+
+use anyhow::Result;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::Client;
+use kube::api::{Api, PostParams};
+
+use super::operator::Operator;
+use super::repository;
+use super::shop::{LIMIT, Shop};
+use crate::testbed::apply::apply_file;
+use crate::testbed::exporter::load::Load;
+use crate::testbed::prometheus::{Prometheus, ScrapeTarget};
+use crate::testbed::wait::wait_until;
+use crate::testbed::{READY_WITHIN, Testbed};
+
+/// IPA's own namespace and account, as `deploy/base` names them.
+const SYSTEM: &str = "ipa-system";
+const ACCOUNT: &str = "ipa-actuator";
+
+/// Manager of what an administrator installs.
+const INSTALLER: &str = "kubectl";
+
+/// What every mode installs, in order.
+const BASE: [&str; 5] =
+    ["crds/ipa.dev.yaml", "base/namespace.yaml", "base/service-accounts.yaml", "base/rbac-observe.yaml", "base/rbac-people.yaml"];
+/// What Recommend and Auto add.
+const ACTING: [&str; 2] = ["overlays/recommend/rbac-recommend.yaml", "overlays/recommend/rbac-act.yaml"];
+
+static ACTING_STAGE: tokio::sync::OnceCell<Acting> = tokio::sync::OnceCell::const_new();
+
+/// A cluster with nodes, and a Prometheus that watches what is put on stage.
+pub struct Stage {
+    pub testbed: Testbed,
+    pub prometheus: Prometheus,
+    scraped: Mutex<Vec<ScrapeTarget>>,
+}
+
+/// A stage with an operator that may act.
+pub struct Acting {
+    pub stage: Stage,
+    pub operator: Operator,
+}
+
+impl Stage {
+    /// Starts one with the definitions, accounts and roles of `deploy/`.
+    async fn start(roles: &[&str]) -> Result<Self> {
+        let testbed = Testbed::builder().controllers().scheduler().kwok(3).start().await?;
+        let client = testbed.client()?;
+        for file in BASE.iter().chain(roles) {
+            apply_file(&client, &repository("deploy").join(file), None, INSTALLER).await?;
+        }
+        let prometheus = testbed.prometheus(&[]).await?;
+        Ok(Self { testbed, prometheus, scraped: Mutex::default() })
+    }
+
+    /// Starts an operator with this configuration as IPA's own service account.
+    async fn operator(&self, config: &str) -> Result<Operator> {
+        let kubeconfig = self.testbed.kubeconfig_as(SYSTEM, ACCOUNT).await?;
+        self.wait_for_roles().await?;
+        Operator::start(self.testbed.folder(), "ipa", &kubeconfig, self.prometheus.url(), config)
+    }
+
+    /// A client that is IPA's own service account.
+    pub async fn account(&self) -> Result<Client> {
+        self.testbed.client_as(SYSTEM, ACCOUNT).await
+    }
+
+    /// The API server learns of new roles by a watch, a moment after they were written.
+    async fn wait_for_roles(&self) -> Result<()> {
+        let client = self.account().await?;
+        let attributes = ResourceAttributes {
+            group: Some("ipa.dev".into()),
+            resource: Some("intelligentpodautoscalers".into()),
+            verb: Some("watch".into()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), ..SelfSubjectAccessReviewSpec::default() };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        wait_until("the roles are in force", READY_WITHIN, async || {
+            let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+            anyhow::ensure!(answer.status.is_some_and(|status| status.allowed), "{ACCOUNT} may not watch yet");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Puts a shop under load, in a namespace of its own. Its load ends with the calling test.
+    pub async fn shop(&self, load: f64) -> Result<Shop> {
+        let shop = Shop::open(&self.testbed, &Load::Constant(load)).await?;
+        let mut scraped = self.scraped.lock().unwrap();
+        scraped.push(ScrapeTarget::plain(shop.exporter_address()));
+        self.prometheus.set_targets(&scraped)?;
+        Ok(shop)
+    }
+}
+
+/// The stage on which IPA may act, with its operator; all tests share it. A model is configured and its server is dead: groups that are
+/// not about that turn it off.
+pub async fn acting() -> Result<&'static Acting> {
+    ACTING_STAGE
+        .get_or_try_init(async || {
+            let stage = Stage::start(&ACTING).await?;
+            let dead = crate::testbed::process::free_port()?;
+            let config = format!(
+                "mode: Auto
+prometheus: {{url: 'http://replaced.by.flag', scrapeInterval: 1s}}
+model: {{url: 'http://127.0.0.1:{dead}/v1', model: nobody-serves-this, deadline: 2s}}
+gate: {{changeFloor: {LIMIT}, coolDownAfterUp: 10s, coolDownAfterDown: 10s}}
+"
+            );
+            let operator = stage.operator(&config).await?;
+            Ok(Acting { stage, operator })
+        })
+        .await
+}
+
+/// A stage on which IPA may only look, and has not begun to.
+pub async fn observing() -> Result<Stage> {
+    Stage::start(&[]).await
+}
+
+/// An operator as `deploy/` configures it: no mode is set, which is Observe.
+pub async fn observer(stage: &Stage) -> Result<Operator> {
+    stage.operator("prometheus: {url: 'http://replaced.by.flag', scrapeInterval: 1s}\n").await
+}
