@@ -5,7 +5,6 @@ mod architecture;
 mod crd;
 mod demo;
 mod e2e;
-mod e2e;
 mod kube_adapter;
 mod llm;
 mod model_server;

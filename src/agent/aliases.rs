@@ -223,11 +223,8 @@ impl Aliases {
     pub fn evidence(&self, snapshot: &Snapshot, given: &[EvidenceAlias]) -> Result<Vec<EvidenceId>, Mistake> {
         let mut ids: Vec<EvidenceId> = Vec::with_capacity(given.len());
         for alias in given {
-            if !self.is_evidence(snapshot, &alias.0) {
-                // What there would be is too much to list; the template says which forms evidence has.
-                return Err(Mistake::unknown_name("evidence", &alias.0, ""));
-            }
-            let id = EvidenceId(alias.0.clone());
+            // What there would be is too much to list; the template says which forms evidence has.
+            let id = self.evidence_id(snapshot, &alias.0).ok_or_else(|| Mistake::unknown_name("evidence", &alias.0, ""))?;
             if !ids.contains(&id) {
                 ids.push(id);
             }
@@ -235,17 +232,21 @@ impl Aliases {
         Ok(ids)
     }
 
-    fn is_evidence(&self, snapshot: &Snapshot, given: &str) -> bool {
+    /// What a piece of evidence is called outside the dialogue: a signal by its target's and its own name, since aliases end with the dialogue.
+    fn evidence_id(&self, snapshot: &Snapshot, given: &str) -> Option<EvidenceId> {
         if let Some((target, signal)) = given.split_once('.') {
-            let target = self.target(&TargetAlias(target.to_owned()));
-            let signal = self.signal(&SignalAlias(signal.to_owned()));
-            return matches!((target, signal), (Ok(t), Ok(s)) if snapshot.signal(t, &s).is_some_and(|s| s.latest().is_some()));
+            let target = self.target(&TargetAlias(target.to_owned())).ok()?;
+            let signal = self.signal(&SignalAlias(signal.to_owned())).ok()?;
+            let has_data = snapshot.signal(target, &signal).is_some_and(|s| s.latest().is_some());
+            return has_data.then(|| EvidenceId(format!("{target}.{signal}")));
         }
-        if given.starts_with("ev") {
-            return self.events(snapshot).any(|(_, event)| event.id == given);
-        }
-        let seq = given.strip_prefix('e').and_then(|digits| digits.parse::<u64>().ok());
-        seq.is_some_and(|seq| snapshot.past.iter().any(|row| row.seq == seq && self.targets.contains(&row.target)))
+        let exists = if given.starts_with("ev") {
+            self.events(snapshot).any(|(_, event)| event.id == given)
+        } else {
+            let seq = given.strip_prefix('e').and_then(|digits| digits.parse::<u64>().ok());
+            seq.is_some_and(|seq| snapshot.past.iter().any(|row| row.seq == seq && self.targets.contains(&row.target)))
+        };
+        exists.then(|| EvidenceId(given.to_owned()))
     }
 
     /// Events about the dialogue's targets whose id is of the known form, with the target's alias, oldest first.
@@ -323,8 +324,15 @@ mod tests {
         let shop = Shop::new(plain);
         let aliases = shop.aliases();
         let ask = |id: &str| aliases.evidence(&shop.snapshot, &[EvidenceAlias(id.into())]);
-        for good in ["e41", "ev1", "w1.latency", "w1.s1"] {
-            assert_eq!(ask(good), Ok(vec![EvidenceId(good.into())]), "{good}");
+        let target = &aliases.targets()[0];
+        let custom = aliases.signal(&SignalAlias("s1".into())).unwrap();
+        for (good, outside) in [
+            ("e41", "e41".to_owned()),
+            ("ev1", "ev1".to_owned()),
+            ("w1.latency", format!("{target}.latency")),
+            ("w1.s1", format!("{target}.{custom}")),
+        ] {
+            assert_eq!(ask(good), Ok(vec![EvidenceId(outside)]), "{good}");
         }
         for bad in ["e999", "ev99", "w1.gpu_duty", "w9.latency", "w1.s2", "latency"] {
             assert!(ask(bad).is_err(), "{bad}");

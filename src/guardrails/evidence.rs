@@ -12,8 +12,7 @@ pub(super) fn named(snapshot: &Snapshot, proposal: &Proposal) -> bool {
 }
 
 /// The target that a piece of evidence is about: a past entry (`e1042`), an event (`ev3`), or a fresh signal, named after its target
-/// (`shop/deployments.apps/web.latency`). A dialogue's alias (`w1.latency`) means something only in a group of one target: elsewhere the
-/// dialogue alone knows which it stood for, and here it resolves to nothing.
+/// (`shop/deployments.apps/web.latency`). A dialogue's alias (`w1.latency`) means nothing here.
 #[must_use]
 pub fn resolve(snapshot: &Snapshot, proposal: &Proposal, id: &EvidenceId) -> Option<TargetKey> {
     if let Some(event) = snapshot.facts.events.iter().find(|event| event.id == id.0) {
@@ -23,10 +22,8 @@ pub fn resolve(snapshot: &Snapshot, proposal: &Proposal, id: &EvidenceId) -> Opt
         return snapshot.past.iter().find(|past| past.seq == seq).map(|past| past.target.clone());
     }
     let members = &snapshot.facts.groups.get(&proposal.group)?.targets;
-    let alone = if let [only] = &members[..] { id.0.strip_prefix("w1.").map(|signal| (&only.key, signal)) } else { None };
-    let (target, signal) = alone.or_else(|| {
-        members.iter().find_map(|member| Some((&member.key, id.0.strip_prefix(&member.key.to_string())?.strip_prefix('.')?)))
-    })?;
+    let (target, signal) =
+        members.iter().find_map(|member| Some((&member.key, id.0.strip_prefix(&member.key.to_string())?.strip_prefix('.')?)))?;
     let (name, _) = snapshot.signals.get(target)?.iter().find(|(name, _)| name.as_str() == signal)?;
     snapshot.fresh(target, name).map(|_| target.clone())
 }
@@ -61,16 +58,16 @@ mod tests {
         setup.set_signal(SignalName::Queue, |minute| if minute < 30 { f32::NAN } else { 1.0 });
         let proposal = proposal(1, Origin::Model, replicas(8));
         let resolves = |id: &str| resolve(&setup.snapshot, &proposal, &EvidenceId(id.into())).is_some();
-        for id in ["ev1", "e42", "w1.latency", "w1.demand", "shop/deployments.apps/web.latency"] {
+        for id in ["ev1", "e42", "shop/deployments.apps/web.demand", "shop/deployments.apps/web.latency"] {
             assert!(resolves(id), "{id}");
         }
-        for id in ["ev2", "e43", "e", "", "w2.latency", "w1.", "w1", "w1.queue", "w1.latency ", "latency"] {
+        for id in ["ev2", "e43", "e", "", "w1.latency", "shop/deployments.apps/web.", "shop/deployments.apps/web.queue", "latency"] {
             assert!(!resolves(id), "{id}");
         }
     }
 
     #[test]
-    fn an_alias_means_nothing_where_there_are_several_targets() {
+    fn an_alias_of_a_dialogue_means_nothing_at_the_gate() {
         let mut setup = calm();
         setup.add("api");
         let proposal = proposal(1, Origin::Model, replicas(8));

@@ -125,8 +125,8 @@ mod tests {
             proposal.evidence = ids.iter().map(|id| EvidenceId((*id).into())).collect();
             said(&judge(&setup.snapshot, &setup.plan, &setup.commitments, &[proposal])[0])
         };
-        assert_eq!(with(&["w1.latency"]), "Admit 10 -> 8");
-        assert_eq!(with(&["w1.latency", "ev9"]), queued, "one id is invented");
+        assert_eq!(with(&["shop/deployments.apps/web.latency"]), "Admit 10 -> 8");
+        assert_eq!(with(&["shop/deployments.apps/web.latency", "ev9"]), queued, "one id is invented");
     }
 
     #[test]

@@ -27,7 +27,7 @@ const INSTALLER: &str = "kubectl";
 const BASE: [&str; 5] =
     ["crds/ipa.dev.yaml", "base/namespace.yaml", "base/service-accounts.yaml", "base/rbac-observe.yaml", "base/rbac-people.yaml"];
 /// What Recommend and Auto add.
-const ACTING: [&str; 2] = ["overlays/recommend/rbac-recommend.yaml", "overlays/auto/rbac-act.yaml"];
+const ACTING: [&str; 2] = ["overlays/recommend/rbac-recommend.yaml", "overlays/recommend/rbac-act.yaml"];
 
 static ACTING_STAGE: tokio::sync::OnceCell<Acting> = tokio::sync::OnceCell::const_new();
 
