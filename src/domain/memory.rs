@@ -11,6 +11,7 @@ use super::names::{Digest, GroupId, ProposalId, TargetKey, TickId};
 use super::outlook::ForecastQuality;
 use super::plan::NodeMix;
 use super::proposal::{Change, Origin};
+use super::record::DialogueEnd;
 use super::units::MicroUsd;
 
 /// Version of the persisted form; a state of another version is not taken and the loop starts fresh, which is safe: nothing shrinks
@@ -226,13 +227,16 @@ pub struct RegretAccount {
     pub spent: MicroUsd,
 }
 
-/// When and why the model last looked at a group.
+/// When and why the model last looked at a group, and how that ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LastDialogue {
     /// When.
     pub at: Timestamp,
     /// What made it worth asking.
     pub reason: AskReason,
+    /// How it ended; absent while it is open. What it says of the model holds until the next look.
+    #[serde(default)]
+    pub end: Option<DialogueEnd>,
 }
 
 /// What makes a tick worth asking for a group.

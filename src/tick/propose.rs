@@ -81,7 +81,7 @@ pub(super) fn begin(ticker: &mut Ticker, pass: &mut Pass) -> Dialogues {
                     Ok(talk) => {
                         dialogues.open.push(Box::pin(talk.run(model.clone(), ticker.ports.clock.clone(), stopping.clone())));
                         dialogues.groups.insert(id.clone());
-                        ticker.memory.dialogues.insert(id.clone(), LastDialogue { at: snapshot.at, reason });
+                        ticker.memory.dialogues.insert(id.clone(), LastDialogue { at: snapshot.at, reason, end: None });
                         Asked::Yes(reason)
                     }
                     Err(error) => {
@@ -285,6 +285,9 @@ impl Ticker {
                 let note = format!("the dialogue ended without a valid answer ({other:?}): the planner's own proposals went on");
                 pass.event(&group, StatusEventReason::FallbackActivated, None, note);
             }
+        }
+        if let Some(last) = self.memory.dialogues.get_mut(&group) {
+            last.end = Some(end.clone());
         }
         let asked = pass.groups.get(&group).map_or(Asked::NotWorthIt, |g| g.dialogue.asked);
         if let Some(into) = pass.groups.get_mut(&group) {

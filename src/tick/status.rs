@@ -12,6 +12,14 @@ use crate::domain::snapshot::{Rejected, SourceHealth};
 use crate::domain::status::{Condition, ConditionType, GroupStatus, StatusEvent, StatusEventReason, TargetStatus};
 use crate::domain::workload::AutoscalerKind;
 
+/// Whether a group has a model, and what is known of it. Most ticks ask nothing: what the last dialogue showed holds until the next.
+struct ModelUse<'a> {
+    configured: bool,
+    enabled: bool,
+    asked: Asked,
+    last_end: Option<&'a DialogueEnd>,
+}
+
 /// Fills the pass with a status for every group, and for every custom resource that could not be taken.
 pub(super) fn fill(pass: &mut Pass, memory: &Memory, has_model: bool) {
     let mut statuses: Vec<GroupStatus> =
@@ -22,7 +30,13 @@ pub(super) fn fill(pass: &mut Pass, memory: &Memory, has_model: bool) {
 
 fn group_status(pass: &Pass, memory: &Memory, group: &Group, has_model: bool) -> GroupStatus {
     let targets: Vec<TargetStatus> = group.targets.iter().map(|t| target_status(pass, memory, &t.key)).collect();
-    let conditions = ConditionType::ALL.map(|kind| condition(pass, group, kind, has_model)).to_vec();
+    let model = ModelUse {
+        configured: has_model,
+        enabled: group.model_enabled,
+        asked: pass.groups.get(&group.id).map_or(Asked::NotWorthIt, |g| g.dialogue.asked),
+        last_end: memory.dialogues.get(&group.id).and_then(|last| last.end.as_ref()),
+    };
+    let conditions = ConditionType::ALL.map(|kind| condition(pass, group, kind, &model)).to_vec();
     GroupStatus {
         group: group.id.clone(),
         uid: group.uid.clone(),
@@ -87,15 +101,15 @@ fn no(kind: ConditionType, reason: &str, message: &str) -> Condition {
     Condition { kind, status: Some(false), reason: reason.to_owned(), message: message.to_owned() }
 }
 
-fn condition(pass: &Pass, group: &Group, kind: ConditionType, has_model: bool) -> Condition {
+fn condition(pass: &Pass, group: &Group, kind: ConditionType, model: &ModelUse<'_>) -> Condition {
     match kind {
         ConditionType::Ready => ready(pass, group),
         ConditionType::AbleToScale => able_to_scale(pass, group),
         ConditionType::ScalingActive => scaling_active(pass, group),
         ConditionType::ScalingLimited => scaling_limited(pass, group),
         ConditionType::MetricsAvailable => metrics_available(&pass.snapshot.metrics_health),
-        ConditionType::LLMAvailable => llm_available(pass, group, has_model),
-        ConditionType::Fallback => fallback(pass, group, has_model),
+        ConditionType::LLMAvailable => llm_available(model),
+        ConditionType::Fallback => fallback(model),
         ConditionType::Paused => paused(group),
         ConditionType::Conflicted => conflicted(pass, group),
         ConditionType::ApprovalPending => approval_pending(pass, group),
@@ -163,28 +177,26 @@ fn metrics_available(health: &SourceHealth) -> Condition {
     }
 }
 
-fn llm_available(pass: &Pass, group: &Group, has_model: bool) -> Condition {
+fn llm_available(model: &ModelUse<'_>) -> Condition {
     let kind = ConditionType::LLMAvailable;
-    let dialogue = pass.groups.get(&group.id).map(|g| &g.dialogue);
-    match dialogue.map(|d| (&d.asked, &d.end)) {
-        _ if !has_model => no(kind, "NotConfigured", "no model is configured: the planner decides alone"),
-        _ if !group.model_enabled => no(kind, "Disabled", "this group does not want a model: the planner decides alone"),
-        Some((Asked::BreakerOpen, _)) => no(kind, "BreakerOpen", "the model failed too often and is left alone for a while"),
-        Some((Asked::BudgetSpent, _)) => no(kind, "BudgetSpent", "the day's tokens are spent"),
-        Some((_, Some(DialogueEnd::Unavailable(reason)))) => no(kind, "Unavailable", &format!("the model did not answer: {reason}")),
-        _ => yes(kind, "Available", "the model answers"),
+    match (model.asked, model.last_end) {
+        _ if !model.configured => no(kind, "NotConfigured", "no model is configured: the planner decides alone"),
+        _ if !model.enabled => no(kind, "Disabled", "this group does not want a model: the planner decides alone"),
+        (Asked::BreakerOpen, _) => no(kind, "BreakerOpen", "the model failed too often and is left alone for a while"),
+        (Asked::BudgetSpent, _) => no(kind, "BudgetSpent", "the day's tokens are spent"),
+        (_, Some(DialogueEnd::Unavailable(reason))) => no(kind, "Unavailable", &format!("the model did not answer: {reason}")),
+        (_, Some(_)) => yes(kind, "Available", "the model answered when it was last asked"),
+        (_, None) => {
+            Condition { kind, status: None, reason: "NotAskedYet".into(), message: "nothing has been worth asking the model yet".into() }
+        }
     }
 }
 
-fn fallback(pass: &Pass, group: &Group, has_model: bool) -> Condition {
+fn fallback(model: &ModelUse<'_>) -> Condition {
     let kind = ConditionType::Fallback;
-    let wanted = has_model && group.model_enabled;
-    let dialogue = pass.groups.get(&group.id).map(|g| &g.dialogue);
-    let failed = dialogue.is_some_and(|d| {
-        matches!(d.asked, Asked::BreakerOpen | Asked::BudgetSpent)
-            || d.end.as_ref().is_some_and(|end| !matches!(end, DialogueEnd::Finished))
-    });
-    if wanted && failed {
+    let failed = matches!(model.asked, Asked::BreakerOpen | Asked::BudgetSpent)
+        || model.last_end.is_some_and(|end| !matches!(end, DialogueEnd::Finished));
+    if model.configured && model.enabled && failed {
         yes(kind, "FloorAlone", "the model gave no valid answer: the planner's own proposals went on")
     } else {
         no(kind, "AsConfigured", "the model answers where it is asked, or is not configured")
@@ -318,5 +330,34 @@ impl Pass {
     pub(super) fn event(&mut self, group: &GroupId, reason: StatusEventReason, target: Option<&TargetKey>, note: String) {
         let event = StatusEvent { reason, warning: false, target: target.cloned(), note };
         self.groups.entry(group.clone()).or_default().events.push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::memory::AskReason;
+
+    #[test]
+    fn a_model_that_did_not_answer_stays_away_until_it_answers_again() {
+        let away = DialogueEnd::Unavailable("ConnectFailed".into());
+        let said = |asked, last_end: Option<&DialogueEnd>| {
+            let model = ModelUse { configured: true, enabled: true, asked, last_end };
+            (llm_available(&model).status, fallback(&model).status)
+        };
+        assert_eq!(said(Asked::NotWorthIt, None), (None, Some(false)), "nobody knows yet");
+        assert_eq!(said(Asked::Yes(AskReason::Changed), Some(&away)), (Some(false), Some(true)));
+        assert_eq!(said(Asked::NotWorthIt, Some(&away)), (Some(false), Some(true)), "a tick that asks nothing has learned nothing");
+        assert_eq!(said(Asked::BreakerOpen, Some(&away)), (Some(false), Some(true)));
+        assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Repeating)), (Some(true), Some(true)), "it answers, but not validly");
+        assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Finished)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn without_a_model_nothing_falls_back() {
+        for (configured, enabled) in [(false, true), (true, false)] {
+            let model = ModelUse { configured, enabled, asked: Asked::NoModel, last_end: Some(&DialogueEnd::TimeCap) };
+            assert_eq!((llm_available(&model).status, fallback(&model).status), (Some(false), Some(false)));
+        }
     }
 }
