@@ -223,8 +223,11 @@ mod tests {
     fn a_mistake_in_the_arguments_is_one_line_with_the_mend() {
         for (typed, said) in [
             ("ipa why", "the following required arguments were not provided: <TARGET>; see `ipa why --help`"),
-            ("ipa tick --promethius-url x", "unexpected argument '--promethius-url' found; tip: a similar argument exists: '--prometheus-url'; see `ipa tick --help`"),
-            ("ipa wyh a/b", "unrecognized subcommand 'wyh'; tip: a similar subcommand exists: 'why'; see `ipa --help`"),
+            (
+                "ipa tick --promethius-url x",
+                "unexpected argument '--promethius-url' found; tip: a similar argument exists: '--prometheus-url'; see `ipa tick --help`",
+            ),
+            ("ipa proposal list", "unrecognized subcommand 'proposal'; tip: a similar subcommand exists: 'proposals'; see `ipa --help`"),
             ("ipa run --role captain", "invalid value 'captain' for '--role <ROLE>'; [possible values: all]"),
         ] {
             assert_eq!(refused(typed), said);

@@ -72,7 +72,8 @@ async fn when_load_rises_replicas_follow_and_status_events_and_ledger_agree() ->
 /// The last change of replicas that was written down before and after it was carried out.
 fn carried_out(entries: &[Value]) -> Result<(i64, i64)> {
     let of_replicas = |entry: &&Value, kind: &str| entry["body"]["entry"] == kind && entry["body"]["change"]["kind"] == "Replicas";
-    let last = |kind: &str| entries.iter().rev().find(|entry| of_replicas(entry, kind)).with_context(|| format!("no {kind} in {entries:#?}"));
+    let last =
+        |kind: &str| entries.iter().rev().find(|entry| of_replicas(entry, kind)).with_context(|| format!("no {kind} in {entries:#?}"));
     let (intent, outcome) = (last("Intent")?, last("Outcome")?);
     ensure!(intent["body"]["proposal"] == outcome["body"]["proposal"], "{intent:#} has no outcome; the last is {outcome:#}");
     ensure!(intent["seq"].as_u64() < outcome["seq"].as_u64(), "{intent:#} came after {outcome:#}");

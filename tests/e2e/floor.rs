@@ -29,6 +29,11 @@ async fn with_the_model_server_dead_the_floor_acts_and_the_record_says_why() -> 
         })
         .await?;
 
+    // Later ticks found nothing worth asking about; what the last dialogue showed still holds.
+    let status = shop.status().await?;
+    ensure_condition(&status, "LLMAvailable", ConditionValue::False)?;
+    ensure!(status.summary.is_some_and(|summary| summary.fallback == "True"), "the summary does not say that the floor acts alone");
+
     let entries = operator.entries(&shop.namespace).await?;
     let unavailable = entries.iter().filter(|entry| entry["body"]["dialogue"]["end"]["Unavailable"].is_string()).count();
     ensure!(unavailable >= 1, "no tick recorded a dialogue that ended for want of a model: {entries:#?}");

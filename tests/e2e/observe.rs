@@ -55,7 +55,8 @@ async fn while_observing_nothing_is_written_but_status_events_and_leases() -> Re
     ensure!(shop::replicas(&shop.deployment().await?) == BEFORE, "it was scaled");
     let after = objects(&shop.client, &shop.namespace).await?;
     for (name, object) in &after {
-        let foreign: BTreeSet<&str> = writers(object).filter(|(manager, _)| !OTHERS.contains(manager)).map(|(manager, _)| manager).collect();
+        let foreign: BTreeSet<&str> =
+            writers(object).filter(|(manager, _)| !OTHERS.contains(manager)).map(|(manager, _)| manager).collect();
         let (kind, _) = name.split_once('/').unwrap_or_default();
         match kind {
             "Event" => {}
@@ -119,7 +120,10 @@ async fn objects(client: &Client, namespace: &str) -> Result<BTreeMap<String, Dy
 
 /// Who wrote an object, and which subresource of it.
 fn writers(object: &DynamicObject) -> impl Iterator<Item = (&str, &str)> {
-    object.managed_fields().iter().map(|entry| (entry.manager.as_deref().unwrap_or("unknown"), entry.subresource.as_deref().unwrap_or_default()))
+    object
+        .managed_fields()
+        .iter()
+        .map(|entry| (entry.manager.as_deref().unwrap_or("unknown"), entry.subresource.as_deref().unwrap_or_default()))
 }
 
 /// The account's rights, as the API server sees them, hold no verb that writes but on IPA's own status and events.

@@ -61,7 +61,7 @@ async fn what_is_recommended_waits_for_approval_and_is_then_carried_out() -> Res
 
 /// Whether this closes a tick in which the proposal waited for a person.
 fn is_queued(entry: &Value, id: &str) -> bool {
-    entry["body"]["proposals"].as_array().is_some_and(|judged| {
-        judged.iter().any(|judged| judged["fate"] == "Queued" && judged["proposal"]["id"] == id)
-    })
+    entry["body"]["proposals"]
+        .as_array()
+        .is_some_and(|judged| judged.iter().any(|judged| judged["fate"] == "Queued" && judged["proposal"]["id"] == id))
 }

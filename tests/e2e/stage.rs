@@ -1,11 +1,13 @@
 //! A cluster with IPA installed from `deploy/`, a Prometheus, and the operator running as its own service account.
 
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use kube::Client;
 use kube::api::{Api, PostParams};
+use serde::Deserialize;
 
 use super::operator::Operator;
 use super::repository;
@@ -23,13 +25,16 @@ const ACCOUNT: &str = "ipa-actuator";
 /// Manager of what an administrator installs.
 const INSTALLER: &str = "kubectl";
 
-/// What every mode installs, in order.
-const BASE: [&str; 5] =
-    ["crds/ipa.dev.yaml", "base/namespace.yaml", "base/service-accounts.yaml", "base/rbac-observe.yaml", "base/rbac-people.yaml"];
-/// What Recommend and Auto add.
-const ACTING: [&str; 2] = ["overlays/recommend/rbac-recommend.yaml", "overlays/recommend/rbac-act.yaml"];
+/// Parts of `deploy/base` that would run IPA in a pod; here it runs as a process.
+const IN_A_POD: [&str; 2] = ["config.yaml", "deployment.yaml"];
 
 static ACTING_STAGE: tokio::sync::OnceCell<Acting> = tokio::sync::OnceCell::const_new();
+
+/// What is read of a kustomization: its patches are about the Deployment, which is not applied here.
+#[derive(Deserialize)]
+struct Kustomization {
+    resources: Vec<String>,
+}
 
 /// A cluster with nodes, and a Prometheus that watches what is put on stage.
 pub struct Stage {
@@ -45,12 +50,12 @@ pub struct Acting {
 }
 
 impl Stage {
-    /// Starts one with the definitions, accounts and roles of `deploy/`.
-    async fn start(roles: &[&str]) -> Result<Self> {
+    /// Starts one with the definitions, accounts and roles of an overlay of `deploy/`.
+    async fn start(overlay: &str) -> Result<Self> {
         let testbed = Testbed::builder().controllers().scheduler().kwok(3).start().await?;
         let client = testbed.client()?;
-        for file in BASE.iter().chain(roles) {
-            apply_file(&client, &repository("deploy").join(file), None, INSTALLER).await?;
+        for file in resources(&repository("deploy/overlays").join(overlay))? {
+            apply_file(&client, &file, None, INSTALLER).await?;
         }
         let prometheus = testbed.prometheus(&[]).await?;
         Ok(Self { testbed, prometheus, scraped: Mutex::default() })
@@ -81,7 +86,7 @@ impl Stage {
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         wait_until("the roles are in force", READY_WITHIN, async || {
             let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-            anyhow::ensure!(answer.status.is_some_and(|status| status.allowed), "{ACCOUNT} may not watch yet");
+            ensure!(answer.status.is_some_and(|status| status.allowed), "{ACCOUNT} may not watch yet");
             Ok(())
         })
         .await
@@ -97,12 +102,29 @@ impl Stage {
     }
 }
 
+/// The files that a kustomization names, in order.
+fn resources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let file = folder.join("kustomization.yaml");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+    let kustomization: Kustomization = serde_saphyr::from_str(&text).with_context(|| format!("{} is no kustomization", file.display()))?;
+    let mut files = Vec::new();
+    for name in kustomization.resources {
+        let resource = folder.join(&name);
+        if resource.is_dir() {
+            files.extend(resources(&resource)?);
+        } else if !IN_A_POD.contains(&name.as_str()) {
+            files.push(resource);
+        }
+    }
+    Ok(files)
+}
+
 /// The stage on which IPA may act, with its operator; all tests share it. A model is configured and its server is dead: groups that are
 /// not about that turn it off.
 pub async fn acting() -> Result<&'static Acting> {
     ACTING_STAGE
         .get_or_try_init(async || {
-            let stage = Stage::start(&ACTING).await?;
+            let stage = Stage::start("auto").await?;
             let dead = crate::testbed::process::free_port()?;
             let config = format!(
                 "mode: Auto
@@ -119,7 +141,7 @@ gate: {{changeFloor: {LIMIT}, coolDownAfterUp: 10s, coolDownAfterDown: 10s}}
 
 /// A stage on which IPA may only look, and has not begun to.
 pub async fn observing() -> Result<Stage> {
-    Stage::start(&[]).await
+    Stage::start("observe").await
 }
 
 /// An operator as `deploy/` configures it: no mode is set, which is Observe.
