@@ -66,7 +66,9 @@ async fn each_mistake_is_one_line_that_names_it_and_the_mend() -> Result<()> {
     for (name, content) in FILES {
         fs::write(folder.path().join(name), content)?;
     }
-    let is_file = |word: &str| word.ends_with(".yaml") || ["kubeconfig", "missing", "nowhere"].contains(&word);
+    let is_file = |word: &str| {
+        std::path::Path::new(word).extension().is_some_and(|e| e == "yaml") || ["kubeconfig", "missing", "nowhere"].contains(&word)
+    };
     let mut wrong = Vec::new();
     for (typed, named) in CASES {
         let arguments = typed.split(' ').map(|word| if is_file(word) { folder.path().join(word).into_os_string() } else { word.into() });

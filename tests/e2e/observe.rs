@@ -105,7 +105,7 @@ fn mode_forbids_what_is_wanted(entry: &Value) -> bool {
 async fn objects(client: &Client, namespace: &str) -> Result<BTreeMap<String, DynamicObject>> {
     let discovery = Discovery::new(client.clone()).run().await?;
     let mut found = BTreeMap::new();
-    for (resource, capabilities) in discovery.groups().flat_map(|group| group.recommended_resources()) {
+    for (resource, capabilities) in discovery.groups().flat_map(kube::discovery::ApiGroup::recommended_resources) {
         if capabilities.scope != Scope::Namespaced || !capabilities.supports_operation(verbs::LIST) {
             continue;
         }
