@@ -31,8 +31,8 @@ async fn what_is_recommended_waits_for_approval_and_is_then_carried_out() -> Res
     operator
         .wait_until("the status says that it waits, and more ticks have left it waiting", async || {
             ensure_condition(&shop.status().await?, "ApprovalPending", ConditionValue::True)?;
-            let waited = operator.entries(&shop.namespace).await?.iter().filter(|entry| wants_approval(entry)).count();
-            ensure!(waited >= TICKS, "{waited} ticks left it waiting");
+            let so_far = operator.entries(&shop.namespace).await?.iter().filter(|entry| wants_approval(entry)).count();
+            ensure!(so_far >= TICKS, "{so_far} ticks left it waiting");
             Ok(())
         })
         .await?;
