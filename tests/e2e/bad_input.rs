@@ -26,6 +26,9 @@ const FILES: [(&str, &str); 8] = [
     ("model.yaml", "prometheus: {url: 'http://p:9090'}\nmodel: {url: 'gopher://m', model: m}\n"),
 ];
 
+/// Files that the cases name and nobody made.
+const ABSENT: [&str; 3] = ["missing", "missing.yaml", "nowhere"];
+
 /// What is typed, and what the line must name.
 const CASES: [(&str, &[&str]); 27] = [
     // The cluster.
@@ -66,9 +69,7 @@ async fn each_mistake_is_one_line_that_names_it_and_the_mend() -> Result<()> {
     for (name, content) in FILES {
         fs::write(folder.path().join(name), content)?;
     }
-    let is_file = |word: &str| {
-        std::path::Path::new(word).extension().is_some_and(|e| e == "yaml") || ["kubeconfig", "missing", "nowhere"].contains(&word)
-    };
+    let is_file = |word: &str| FILES.iter().any(|(name, _)| *name == word) || ABSENT.contains(&word);
     let mut wrong = Vec::new();
     for (typed, named) in CASES {
         let arguments = typed.split(' ').map(|word| if is_file(word) { folder.path().join(word).into_os_string() } else { word.into() });

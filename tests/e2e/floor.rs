@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use ipa::crd::condition::ConditionValue;
 
-use super::shop::{self, NAME, NEEDED, RUSH, ensure_condition};
+use super::shop::{self, BEFORE, NAME, RUSH, ensure_condition};
 use super::stage;
 
 #[tokio::test]
@@ -21,10 +21,10 @@ async fn with_the_model_server_dead_the_floor_acts_and_the_record_says_why() -> 
         })
         .await?;
     operator
-        .wait_until("the rush is met all the same", async || {
+        .wait_until("replicas are added all the same", async || {
             let deployment = shop.deployment().await?;
             let (replicas, ready) = (shop::replicas(&deployment), shop::ready(&deployment));
-            ensure!(replicas >= NEEDED && ready == replicas, "{ready} of {replicas} are Ready");
+            ensure!(replicas > BEFORE && ready == replicas, "{ready} of {replicas} are Ready");
             Ok(())
         })
         .await?;

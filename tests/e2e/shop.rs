@@ -8,6 +8,7 @@ use ipa::crd::autoscaler::IntelligentPodAutoscalerStatus;
 use ipa::crd::condition::{ConditionStatus, ConditionValue};
 use ipa::crd::{IntelligentPodAutoscaler, ScalingProposal};
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -141,6 +142,17 @@ spec:
     /// What IPA says of it.
     pub async fn status(&self) -> Result<IntelligentPodAutoscalerStatus> {
         self.autoscaler().await?.status.context("it has no status yet")
+    }
+
+    /// Where its Ready pods run.
+    pub async fn nodes_of_pods(&self) -> Result<Vec<String>> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let is_ready = |pod: &Pod| {
+            let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
+            conditions.into_iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+        };
+        let ready = pods.list(&ListParams::default()).await?.items.into_iter().filter(is_ready);
+        Ok(ready.filter_map(|pod| pod.spec.and_then(|spec| spec.node_name)).collect())
     }
 
     /// Proposals of this namespace.

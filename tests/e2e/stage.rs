@@ -25,6 +25,9 @@ const ACCOUNT: &str = "ipa-actuator";
 /// Manager of what an administrator installs.
 const INSTALLER: &str = "kubectl";
 
+/// A configuration that sets no mode, which is Observe, and whose URL gives way to the flag's.
+pub const OBSERVING: &str = "prometheus: {url: 'http://replaced.by.flag', scrapeInterval: 1s}\n";
+
 /// Parts of `deploy/base` that would run IPA in a pod; here it runs as a process.
 const IN_A_POD: [&str; 2] = ["config.yaml", "deployment.yaml"];
 
@@ -63,9 +66,13 @@ impl Stage {
 
     /// Starts an operator with this configuration as IPA's own service account.
     async fn operator(&self, config: &str) -> Result<Operator> {
-        let kubeconfig = self.testbed.kubeconfig_as(SYSTEM, ACCOUNT).await?;
+        Operator::start(self.testbed.folder(), "ipa", &self.kubeconfig().await?, self.prometheus.url(), config)
+    }
+
+    /// A kubeconfig that is IPA's own service account, whose roles are in force.
+    pub async fn kubeconfig(&self) -> Result<PathBuf> {
         self.wait_for_roles().await?;
-        Operator::start(self.testbed.folder(), "ipa", &kubeconfig, self.prometheus.url(), config)
+        self.testbed.kubeconfig_as(SYSTEM, ACCOUNT).await
     }
 
     /// A client that is IPA's own service account.
@@ -146,5 +153,5 @@ pub async fn observing() -> Result<Stage> {
 
 /// An operator as `deploy/` configures it: no mode is set, which is Observe.
 pub async fn observer(stage: &Stage) -> Result<Operator> {
-    stage.operator("prometheus: {url: 'http://replaced.by.flag', scrapeInterval: 1s}\n").await
+    stage.operator(OBSERVING).await
 }
