@@ -46,10 +46,11 @@ pub async fn run(
             if let Ok(view) = ticker.tick().await {
                 published.send_replace(Some(Arc::new(view)));
             }
-            due = next_due(due, clock.now(), rhythm.interval);
-            let mut reflex_at = clock.now();
+            let left_out;
+            (due, left_out) = next_due(due, clock.now(), rhythm.interval);
+            ticker.count_left_out(left_out);
             while !rhythm.reflex.is_zero() {
-                reflex_at = plus(reflex_at, rhythm.reflex);
+                let reflex_at = plus(clock.now(), rhythm.reflex);
                 if reflex_at >= due {
                     break;
                 }
@@ -73,15 +74,16 @@ fn lateness(due: Timestamp, now: Timestamp, interval: Duration) -> (Duration, u6
     (late, u64::from(late > interval / 10))
 }
 
-/// The next multiple of the interval after `due` that is not in the past.
-fn next_due(due: Timestamp, now: Timestamp, interval: Duration) -> Timestamp {
-    let mut next = plus(due, interval);
-    if next < now {
-        let behind = Duration::try_from(now.duration_since(next)).unwrap_or_default();
-        let steps = (behind.as_secs_f64() / interval.as_secs_f64().max(1.0)).ceil();
-        next = plus(next, interval.mul_f64(steps));
+/// The next multiple of the interval after `due` that is not in the past, and how many were left out on the way there.
+fn next_due(due: Timestamp, now: Timestamp, interval: Duration) -> (Timestamp, u64) {
+    let next = plus(due, interval);
+    if next >= now {
+        return (next, 0);
     }
-    next
+    let behind = Duration::try_from(now.duration_since(next)).unwrap_or_default();
+    let steps = behind.as_nanos().div_ceil(interval.as_nanos().max(1));
+    let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+    (plus(next, interval.saturating_mul(steps)), u64::from(steps))
 }
 
 fn plus(at: Timestamp, duration: Duration) -> Timestamp {
@@ -99,10 +101,10 @@ mod tests {
     #[test]
     fn missed_ticks_are_left_out_and_never_caught_up() {
         let minute = Duration::from_mins(1);
-        assert_eq!(next_due(at(0), at(20), minute), at(60));
-        assert_eq!(next_due(at(0), at(60), minute), at(60));
-        assert_eq!(next_due(at(0), at(61), minute), at(120));
-        assert_eq!(next_due(at(0), at(300), minute), at(300));
+        assert_eq!(next_due(at(0), at(20), minute), (at(60), 0));
+        assert_eq!(next_due(at(0), at(60), minute), (at(60), 0));
+        assert_eq!(next_due(at(0), at(61), minute), (at(120), 1));
+        assert_eq!(next_due(at(0), at(300), minute), (at(300), 4));
     }
 
     #[test]

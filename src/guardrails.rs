@@ -47,7 +47,7 @@ use std::collections::BTreeMap;
 
 pub use approval::{Reentry, ReentryEnd, judge_approved, state_digest};
 pub use evidence::resolve as resolve_evidence;
-pub use gate::{charge_outcome, settle};
+pub use gate::{charge_outcome, settle, take_back};
 pub use release::{Released, release};
 
 use self::projection::Projection;

@@ -29,12 +29,12 @@ use crate::domain::names::GroupId;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Finding, Proposal};
-use crate::domain::record::{DialogueSummary, Fate, Judged};
+use crate::domain::record::{DialogueSummary, Judged};
 use crate::domain::review::Review;
 use crate::domain::snapshot::{QueuedProposal, Snapshot};
 use crate::domain::status::{GroupStatus, StatusEvent};
 use crate::guardrails;
-use crate::ports::{PortError, Ports};
+use crate::ports::{EntryFilter, PortError, Ports};
 
 /// What the installation decides about ticks.
 #[derive(Clone, Debug)]
@@ -77,6 +77,10 @@ pub(crate) struct Pass {
     queue: Vec<QueuedProposal>,
     statuses: Vec<GroupStatus>,
     reflex: bool,
+    /// Whether this process holds the right to act.
+    leads: bool,
+    /// Whether something was carried out since the snapshot.
+    moved: bool,
     started: Instant,
 }
 
@@ -96,6 +100,12 @@ pub struct Ticker {
     prompts: Arc<Prompts>,
     memory: Memory,
     totals: Totals,
+    /// What reflex passes did since the last tick, for the next one's record.
+    carried: BTreeMap<GroupId, GroupPass>,
+    /// Reflex passes since the tick began: part of their proposals' names.
+    reflexes_in_tick: u32,
+    /// What was told of refusals, and when: told anew only after a while.
+    told: BTreeMap<String, Timestamp>,
     /// Outcomes since the last snapshot, for the next one.
     outcomes: Vec<Outcome>,
     /// Groups a person asked the model about, since the last tick.
@@ -112,7 +122,10 @@ impl Ticker {
     /// # Errors
     /// [`PortError`] when memory or ledger cannot be read: without them nothing may act.
     pub async fn start(ports: Ports, settings: Settings) -> Result<Self, PortError> {
-        let memory = ports.state.load().await?.unwrap_or_default();
+        let mut memory = ports.state.load().await?.unwrap_or_default();
+        // A crash may have come between a tick's first entry and its last save: its number is not given twice.
+        let newest = ports.ledger.entries(&EntryFilter { newest: 1, ..EntryFilter::default() }).await?;
+        memory.tick = memory.tick.max(newest.first().map_or(memory.tick, |entry| entry.tick));
         record::reconcile_unfinished(&ports).await?;
         let prompts =
             Prompts::load().map_err(|error| PortError::Failed { action: "load the prompts".into(), detail: error.to_string() })?;
@@ -122,6 +135,9 @@ impl Ticker {
             prompts: Arc::new(prompts),
             memory,
             totals: Totals::default(),
+            carried: BTreeMap::new(),
+            reflexes_in_tick: 0,
+            told: BTreeMap::new(),
             outcomes: Vec::new(),
             asked: BTreeSet::new(),
             ticks_until_full_save: 0,
@@ -139,10 +155,15 @@ impl Ticker {
         self.asked.insert(group);
     }
 
-    /// Counts a tick that began late or was left out.
+    /// Counts a tick that began late.
     pub fn count_lateness(&mut self, lateness: Duration, late: u64) {
         self.totals.lateness_s = lateness.as_secs_f64();
         self.totals.late_ticks += late;
+    }
+
+    /// Counts ticks that were left out, since the one before took too long.
+    pub fn count_left_out(&mut self, ticks: u64) {
+        self.totals.late_ticks += ticks;
     }
 
     /// One tick over all groups.
@@ -152,9 +173,16 @@ impl Ticker {
     pub async fn tick(&mut self) -> Result<Published, PortError> {
         self.totals.ticks += 1;
         self.memory.tick.0 += 1;
+        self.reflexes_in_tick = 0;
         let mut pass = self.begin(false).await?; //                               observe (world), predict, plan (pure)
+        for (id, group) in std::mem::take(&mut self.carried) {
+            pass.groups.entry(id).or_default().absorb(group);
+        }
         let opening = record::open(&self.ports, &pass).await; //                  (world)
-        self.totals.entries += self.noted("ledger", opening)?;
+        match self.noted("ledger", opening) {
+            Ok(entries) => self.totals.entries += entries,
+            Err(error) => return self.tell_unrecorded(pass, error).await,
+        }
 
         let started = pass.snapshot.at;
         let mut dialogues = propose::begin(self, &mut pass); //                   (model)
@@ -167,6 +195,10 @@ impl Ticker {
         while let Some(event) = dialogues.next(&self.ports, deadline, next_reflex).await {
             match event {
                 propose::Event::Ended(ended) => {
+                    // What the floor has moved since is judged on as it is now.
+                    if pass.moved {
+                        self.refresh(&mut pass).await;
+                    }
                     let proposals = self.dialogue_ended(&mut pass, *ended).await;
                     self.gate(&mut pass, proposals).await;
                 }
@@ -188,8 +220,8 @@ impl Ticker {
     pub async fn reflex(&mut self) -> Result<(), PortError> {
         let mut pass = self.begin(true).await?;
         self.reflex_line(&mut pass).await;
-        if pass.acted() {
-            self.save(false).await;
+        for (id, group) in pass.groups {
+            self.carried.entry(id).or_default().absorb(group.of_a_reflex());
         }
         Ok(())
     }
@@ -197,18 +229,24 @@ impl Ticker {
     async fn begin(&mut self, reflex: bool) -> Result<Pass, PortError> {
         let started = Instant::now();
         let observed = observe::observe(&self.ports, &self.settings, &self.memory, &self.outcomes).await; // (world)
-        let snapshot = Arc::new(self.noted("observe", observed)?);
+        let mut snapshot = self.noted("observe", observed)?;
         self.outcomes.clear();
         self.memory.gate = guardrails::settle(&snapshot, std::mem::take(&mut self.memory.gate));
+        snapshot.memory.gate = self.memory.gate.clone();
+        let snapshot = Arc::new(snapshot);
+        let leads = !self.settings.dry && self.ports.lease.epoch(snapshot.at).await.is_some();
         let (plan, planner) = plan::predict_and_plan(snapshot.clone()).await?; //             (pure)
         self.memory.planner = planner;
+        let fleets = snapshot.facts.fleets.values().map(|fleet| &fleet.id);
         Ok(Pass {
-            groups: snapshot.facts.groups.keys().map(|id| (id.clone(), GroupPass::default())).collect(),
+            groups: snapshot.facts.groups.keys().chain(fleets).map(|id| (id.clone(), GroupPass::default())).collect(),
             queue: snapshot.facts.queue.clone(),
             statuses: Vec::new(),
             plan: Arc::new(plan),
-            snapshot,
+            snapshot: snapshot.clone(),
             reflex,
+            leads,
+            moved: false,
             started,
         })
     }
@@ -219,22 +257,24 @@ impl Ticker {
         self.reflex_line(&mut newer).await;
         pass.snapshot = newer.snapshot;
         pass.plan = newer.plan;
+        pass.queue = newer.queue;
+        pass.leads = newer.leads;
+        pass.moved = newer.moved;
         for (id, group) in newer.groups {
-            let into = pass.groups.entry(id).or_default();
-            into.judged.extend(group.judged.into_iter().filter(|j| matches!(j.fate, Fate::Applied | Fate::Failed)));
-            into.events.extend(group.events);
+            pass.groups.entry(id).or_default().absorb(group.of_a_reflex());
         }
     }
 
     async fn reflex_line(&mut self, pass: &mut Pass) {
         self.totals.reflex_passes += 1;
-        let wanted = review::reflexes(pass); // (pure)
+        self.reflexes_in_tick += 1;
+        let wanted = review::reflexes(pass, self.reflexes_in_tick); // (pure)
         self.gate(pass, wanted).await;
     }
 
     /// Every batch of proposals passes here, whoever wants it.
     async fn gate(&mut self, pass: &mut Pass, proposals: Vec<Proposal>) {
-        let proposals = review::rebased(&self.memory.gate.commitments, proposals);
+        let proposals = review::rebased(&pass.snapshot, &self.memory.gate, proposals);
         let reviews = guardrails::judge(&pass.snapshot, &pass.plan, &self.memory.gate.commitments, &proposals); // (pure)
         let batch: Vec<(Proposal, Review)> = proposals.into_iter().zip(reviews).collect();
         self.carry_through(pass, batch).await;
@@ -242,6 +282,9 @@ impl Ticker {
 
     /// Proposals that people have decided on, judged again before anything is done.
     async fn decided(&mut self, pass: &mut Pass) {
+        if !pass.leads {
+            return;
+        }
         let open: Vec<QueuedProposal> = pass.snapshot.facts.queue.iter().filter(|q| !q.closed).cloned().collect();
         for queued in open {
             act::settle_queued(self, pass, queued).await;
@@ -252,13 +295,31 @@ impl Ticker {
         let closing = record::close(&self.ports, &pass, self.settings.dry).await; // (world)
         self.totals.entries += self.noted("ledger", closing)?;
         status::fill(&mut pass, &self.memory, self.ports.model.is_some());
-        let published = self.ports.status.publish(&pass.statuses).await; //          (world)
-        let _ = self.noted("status", published);
+        self.publish(&pass).await; //                                                (world)
         self.ticks_until_full_save = self.ticks_until_full_save.checked_sub(1).unwrap_or(TICKS_BETWEEN_FULL_SAVES - 1);
         self.save(self.ticks_until_full_save == 0).await;
         self.totals.tick_s = pass.started.elapsed().as_secs_f64();
         let model = self.ports.model.as_ref().map(|model| propose::model_view(&**model, pass.snapshot.at));
         Ok(publish::view(&pass, model, self.totals.clone()))
+    }
+
+    /// Groups are told that nothing could be written down, and hence nothing was done.
+    async fn tell_unrecorded(&mut self, mut pass: Pass, error: PortError) -> Result<Published, PortError> {
+        let groups: Vec<GroupId> = pass.groups.keys().cloned().collect();
+        for group in groups {
+            pass.note_failure(&group, "NoRecordNoAction");
+        }
+        status::fill(&mut pass, &self.memory, self.ports.model.is_some());
+        self.publish(&pass).await;
+        Err(error)
+    }
+
+    /// Only who leads speaks: two that told groups of themselves would contradict each other.
+    async fn publish(&mut self, pass: &Pass) {
+        if pass.leads {
+            let published = self.ports.status.publish(&pass.statuses).await;
+            let _ = self.noted("status", published);
+        }
     }
 
     async fn save(&mut self, whole: bool) {
@@ -280,13 +341,6 @@ impl Ticker {
             self.totals.count_failure(part);
         }
         result
-    }
-}
-
-impl Pass {
-    /// Whether anything was carried out, or tried.
-    fn acted(&self) -> bool {
-        self.groups.values().flat_map(|g| &g.judged).any(|j| matches!(j.fate, Fate::Applied | Fate::Failed))
     }
 }
 

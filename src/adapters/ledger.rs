@@ -31,6 +31,8 @@ pub struct SqliteLedger {
     pool: SqlitePool,
     /// Position and digest of the chain's end. Held while appending, so that this process is one writer.
     end: Mutex<Option<(u64, Digest)>>,
+    /// Held while this lives: another process with the same directory would write another's memory. Readers need no lock.
+    lock: Option<std::fs::File>,
 }
 
 impl SqliteLedger {
@@ -43,8 +45,11 @@ impl SqliteLedger {
             action: format!("create the data directory {}", directory.display()),
             detail: format!("{error}; give a writable one with --data-dir"),
         })?;
+        let lock = lock(directory)?;
         let options = SqliteConnectOptions::new().filename(directory.join(FILE_NAME)).create_if_missing(true);
-        Self::connect(options, directory.join(FILE_NAME)).await
+        let mut ledger = Self::connect(options, directory.join(FILE_NAME)).await?;
+        ledger.lock = Some(lock);
+        Ok(ledger)
     }
 
     /// Opens a ledger that is there already, for reading.
@@ -90,7 +95,7 @@ impl SqliteLedger {
         for statement in SCHEMA {
             sqlx::query(*statement).execute(&pool).await.map_err(|error| failed(&action, &error))?;
         }
-        Ok(Self { pool, end: Mutex::new(None) })
+        Ok(Self { pool, end: Mutex::new(None), lock: None })
     }
 
     /// Reads the whole chain and recomputes every digest.
@@ -167,6 +172,20 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, content TEXT NOT NULL, digest TEXT NOT NULL) STRICT",
 ];
 
+/// Takes the directory for this process alone.
+fn lock(directory: &Path) -> Result<std::fs::File, PortError> {
+    let path = directory.join("lock");
+    let failed = |detail: String| PortError::Failed { action: format!("take the data directory {}", directory.display()), detail };
+    let file = std::fs::File::create(&path).map_err(|error| failed(error.to_string()))?;
+    file.try_lock().map_err(|error| match error {
+        std::fs::TryLockError::WouldBlock => {
+            failed("another IPA writes there; name another directory with --data-dir, or end that one".into())
+        }
+        std::fs::TryLockError::Error(error) => failed(error.to_string()),
+    })?;
+    Ok(file)
+}
+
 fn failed(action: &str, error: &sqlx::Error) -> PortError {
     PortError::Failed { action: action.to_owned(), detail: error.to_string() }
 }
@@ -184,8 +203,10 @@ fn kind(body: &EntryBody) -> &'static str {
 impl Ledger for SqliteLedger {
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<u64>, PortError> {
         let mut end = self.end.lock().await;
+        // Forgotten until the commit has been answered: after a failure it is read anew.
+        let known_end = end.take();
         let mut transaction = self.pool.begin().await.map_err(|e| failed("append to the ledger", &e))?;
-        let (mut seq, mut previous) = match end.clone() {
+        let (mut seq, mut previous) = match known_end {
             Some(known) => known,
             None => chain::end(&mut transaction).await?,
         };
@@ -366,6 +387,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_second_writer_is_refused_and_a_reader_is_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = SqliteLedger::open(directory.path()).await.unwrap();
+        let second = SqliteLedger::open(directory.path()).await;
+        assert!(second.is_err_and(|error| error.to_string().contains("--data-dir")));
+        assert_eq!(SqliteLedger::open_existing(directory.path()).await.unwrap().verify().await.unwrap().entries, 0);
+        drop(first);
+        assert!(SqliteLedger::open(directory.path()).await.is_ok());
+    }
+
+    #[tokio::test]
     async fn a_flipped_byte_is_found_and_named() {
         let ledger = SqliteLedger::in_memory().await.unwrap();
         ledger.append((1..=5).map(opened).collect()).await.unwrap();
@@ -388,6 +420,7 @@ mod tests {
             "UPDATE entries SET canonical = (SELECT canonical FROM entries WHERE seq = 2), digest = (SELECT digest FROM entries WHERE seq = 2) WHERE seq = 3",
             "UPDATE entries SET name = 'other' WHERE seq = 3",
             "UPDATE entries SET tick = 9 WHERE seq = 3",
+            "UPDATE entries SET kind = 'Outcome' WHERE seq = 3",
         ] {
             let ledger = SqliteLedger::in_memory().await.unwrap();
             ledger.append((1..=5).map(opened).collect()).await.unwrap();

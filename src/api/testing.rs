@@ -96,7 +96,14 @@ impl Fixture {
         self.open(812, &["front", "back"]).await;
         let web = replicas("t812-model-1", "front", "web", Origin::Model, (4, 7));
         let transcript = ledger.put_body(&Body::Dialogue(dialogue()), at(812)).await.unwrap();
-        let intent = Intent { proposal: web.id.clone(), origin: Origin::Model, change: web.change.clone(), epoch: 3, reflex: false };
+        let intent = Intent {
+            proposal: web.id.clone(),
+            origin: Origin::Model,
+            change: web.change.clone(),
+            epoch: 3,
+            reflex: false,
+            approved_by: None,
+        };
         let result = OutcomeResult::Applied { resource_version: Some("991".into()) };
         let outcome = Outcome { proposal: web.id.clone(), origin: Origin::Model, change: web.change.clone(), result, at: at(812) };
         self.append(812, "front", EntryBody::Intent(intent)).await;

@@ -77,6 +77,9 @@ pub struct Intent {
     pub epoch: u64,
     /// Whether a reflex pass does it.
     pub reflex: bool,
+    /// Who approved it, where a person had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
 }
 
 /// The tick ended for a group.

@@ -2,6 +2,7 @@
 
 use super::{Answer, Builder, Confidence};
 use crate::domain::names::TargetKey;
+use crate::domain::outcome::OutcomeResult;
 use crate::domain::plan::CapacitySource;
 use crate::domain::proposal::{Change, Origin};
 use crate::domain::record::{Action, Asked, Closed, DialogueEnd, Fate, Judged, PlanSummary, TickRecord};
@@ -18,7 +19,7 @@ pub fn why(target: &TargetKey, records: &[TickRecord]) -> Answer {
     let since = acted.map_or(0, |(index, _, _)| index + 1);
     if let Some((_, record, action)) = acted {
         explain_action(&mut answer, record, action);
-        explain_reason(&mut answer, target, record, &action.intent.proposal.0);
+        explain_reason(&mut answer, target, records, action);
     }
     let refused = records[since..].iter().rev().find_map(|record| refusal(target, record));
     if let Some((entry, judged, record)) = refused {
@@ -48,7 +49,11 @@ fn explain_action(answer: &mut Builder, record: &TickRecord, action: &Action) {
     let mut citations = vec![(action.seq, "intent.change", summary.clone())];
     if let Some((seq, outcome)) = &action.outcome {
         citations.push((*seq, "outcome.result", outcome.result.reason().to_owned()));
-        let done = if outcome.result.is_applied() { "was carried out" } else { "was tried and did not succeed" };
+        let done = match &outcome.result {
+            result if result.is_applied() => "was carried out",
+            OutcomeResult::Unknown { .. } => "was tried, and whether it was done is not known",
+            _ => "was tried and did not succeed",
+        };
         answer.say(&format!("At {} the change {summary} {done} ({}).", time(record), outcome.result.reason()), &citations);
     } else {
         answer.say(&format!("At {} the change {summary} was begun.", time(record)), &citations);
@@ -56,19 +61,28 @@ fn explain_action(answer: &mut Builder, record: &TickRecord, action: &Action) {
     }
 }
 
-fn explain_reason(answer: &mut Builder, target: &TargetKey, record: &TickRecord, proposal: &str) {
-    let Some((entry, closed)) = closing(record) else {
-        answer.unknown("the tick's closing entry is missing: the numbers behind the change are not known");
+/// The numbers are those of the record that judged it: a reflex pass acts in one tick's record, and is judged in the next one's.
+fn explain_reason(answer: &mut Builder, target: &TargetKey, records: &[TickRecord], action: &Action) {
+    if let Some(by) = &action.intent.approved_by {
+        answer.say(&format!("{by} approved it."), &[(action.seq, "intent.approved_by", by.clone())]);
+    }
+    let judged_in = records.iter().find_map(|record| {
+        let (entry, closed) = closing(record)?;
+        let is_it = |j: &&Judged| j.proposal.id == action.intent.proposal && is_scaling(&j.proposal.change, target);
+        closed.proposals.iter().find(is_it).map(|judged| (entry, closed, judged))
+    });
+    let Some((entry, closed, judged)) = judged_in else {
+        let who = format!("{:?}", action.intent.origin);
+        answer.say(&format!("It came from the {who}."), &[(action.seq, "intent.origin", who)]);
+        answer.unknown("the closing entry that judged it is missing: the numbers behind the change are not known");
         return;
     };
-    if let Some(judged) = closed.proposals.iter().find(|j| j.proposal.id.0 == proposal) {
-        explain_origin(answer, entry, judged, closed);
-        explain_rulings(answer, entry, judged);
-    }
-    if let Some(plan) = closed.plan.get(target) {
-        explain_numbers(answer, entry, plan);
-    } else {
-        answer.unknown("the plan of that tick does not cover the target");
+    explain_origin(answer, entry, judged, closed);
+    explain_rulings(answer, entry, judged);
+    match closed.plan.get(target) {
+        _ if action.intent.reflex => answer.unknown("a reflex pass did it, between the plans that are recorded"),
+        Some(plan) => explain_numbers(answer, entry, plan),
+        None => answer.unknown("the plan of that tick does not cover the target"),
     }
 }
 
@@ -211,7 +225,14 @@ mod tests {
         use crate::domain::record::Intent;
         let target = TargetKey::deployment("shop", "web");
         let change = Change::Replicas(ReplicasChange { target: target.clone(), uid: "u".into(), from: 4, to: 7 });
-        let intent = Intent { proposal: ProposalId("t1-planner-1".into()), origin: Origin::Planner, change, epoch: 1, reflex: false };
+        let intent = Intent {
+            proposal: ProposalId("t1-planner-1".into()),
+            origin: Origin::Planner,
+            change,
+            epoch: 1,
+            reflex: false,
+            approved_by: None,
+        };
         let record = TickRecord {
             cluster: "c".into(),
             group: GroupId::new("shop", "front"),
@@ -224,7 +245,10 @@ mod tests {
             closed_seq: None,
         };
         let answer = why(&target, &[record]);
-        assert_eq!(answer.answer, "At 2026-03-02 08:00:00 UTC the change replicas of shop/deployments.apps/web 4 -> 7 was begun. [e2]");
+        assert_eq!(
+            answer.answer,
+            "At 2026-03-02 08:00:00 UTC the change replicas of shop/deployments.apps/web 4 -> 7 was begun. [e2]\nIt came from the Planner. [e2]"
+        );
         assert_eq!(answer.confidence, Confidence::Partial);
         assert_eq!(answer.unknowns.len(), 2);
         assert_eq!(answer.evidence[0].record, "e2");

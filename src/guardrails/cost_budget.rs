@@ -1,7 +1,8 @@
 //! Cost: what a group, a namespace and a fleet may cost an hour, after everything released. A budget without a price cannot be held, and says so.
 
 use super::rule::{Answer, Case};
-use crate::domain::proposal::{Change, ReplicasChange, ResourcesChange};
+use super::world::resources_cost;
+use crate::domain::proposal::{Change, Origin, ReplicasChange, ResourcesChange};
 use crate::domain::units::MicroUsd;
 
 /// Hours of a mean month, as clouds bill them.
@@ -51,7 +52,15 @@ fn resources(case: &Case<'_>, change: &ResourcesChange) -> Answer {
         return Answer::pass();
     }
     let budgets = pod_budgets(case, &change.target.namespace);
-    let Some(more) = case.proposal.cost_change_per_hour else { return unpriced(&budgets) };
+    let Some(more) = resources_cost(case.world.plan, change) else {
+        return match budgets.first() {
+            // A model must not spend what nobody can count.
+            Some(budget) if case.proposal.origin == Origin::Model && !case.approved => {
+                Answer::queue(format!("{} cannot be checked, since no price is known for these pods: a person decides", budget.name))
+            }
+            _ => unpriced(&budgets),
+        };
+    };
     match budgets.into_iter().find(|budget| more.0 > 0 && budget.spent + more > budget.limit) {
         Some(budget) => {
             Answer::refuse(format!("{} is {} an hour, {} are spent, and this adds {more}", budget.name, budget.limit, budget.spent))

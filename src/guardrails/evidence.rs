@@ -5,10 +5,17 @@ use crate::domain::names::{EvidenceId, TargetKey};
 use crate::domain::proposal::Proposal;
 use crate::domain::snapshot::Snapshot;
 
-/// Whether a proposal names evidence, all of it real, and at least one piece about its own target.
+/// Whether a proposal names evidence, all of it real, and at least one piece that says something happened to its own target: an event or a past
+/// decision. That a signal exists is no evidence by itself, since every target has some.
 pub(super) fn named(snapshot: &Snapshot, proposal: &Proposal) -> bool {
-    let about: Option<Vec<TargetKey>> = proposal.evidence.iter().map(|id| resolve(snapshot, proposal, id)).collect();
-    about.is_some_and(|targets| targets.iter().any(|target| Some(target) == proposal.change.target()))
+    let about: Option<Vec<(bool, TargetKey)>> =
+        proposal.evidence.iter().map(|id| Some((is_occurrence(id), resolve(snapshot, proposal, id)?))).collect();
+    about.is_some_and(|pieces| pieces.iter().any(|(occurred, target)| *occurred && Some(target) == proposal.change.target()))
+}
+
+/// An event (`ev3`) or a past entry (`e1042`), rather than a signal, whose name has a dot.
+fn is_occurrence(id: &EvidenceId) -> bool {
+    !id.0.contains('.')
 }
 
 /// The target that a piece of evidence is about: a past entry (`e1042`), an event (`ev3`), or a fresh signal, named after its target

@@ -5,11 +5,15 @@ use super::rule::{Answer, Case};
 use crate::domain::fleet::CapacityType;
 use crate::domain::limits::Fleet;
 use crate::domain::proposal::{Change, NodePoolChange, NodePoolDraft};
+use crate::domain::units::GoDuration;
 use crate::domain::workload::ResourceList;
 
 /// Labels that the draft's own lists speak for: a further requirement on one of them would say it twice.
 const SPOKEN_FOR: [&str; 4] =
     ["topology.kubernetes.io/zone", "karpenter.sh/capacity-type", "node.kubernetes.io/instance-type", "karpenter.sh/nodepool"];
+
+/// A node that lives shorter spends its life being replaced.
+const LEAST_NODE_LIFE: GoDuration = GoDuration::from_mins(24 * 60);
 
 pub(super) fn ask(case: &Case<'_>) -> Answer {
     let Change::NodePool(change) = case.change else { return Answer::pass() };
@@ -92,8 +96,11 @@ fn numbers(draft: &NodePoolDraft) -> Option<Answer> {
     if !(1..=100).contains(&draft.disruption_percent) {
         return Some(Answer::refuse(format!("a disruption budget of {} % is outside 1 to 100", draft.disruption_percent)));
     }
-    if draft.expire_after.0.is_zero() {
-        return Some(Answer::refuse("nodes that expire at once serve nobody".into()));
+    if draft.expire_after < LEAST_NODE_LIFE {
+        return Some(Answer::refuse(format!(
+            "nodes that live for {} are replaced all day, {LEAST_NODE_LIFE} is the least",
+            draft.expire_after
+        )));
     }
     let twice = draft.requirements.iter().find(|requirement| SPOKEN_FOR.contains(&&*requirement.key))?;
     Some(Answer::refuse(format!("a requirement on {} is made by the pool's own lists", twice.key)))

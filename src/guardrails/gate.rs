@@ -3,12 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::memory::{ChangeMark, Commitment, GateMemory, RegretAccount};
+use crate::domain::names::ProposalId;
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::Change;
 use crate::domain::snapshot::Snapshot;
 
-/// No write takes longer to be seen: what is still unseen then was lost.
-const OLDEST_COMMITMENT: SignedDuration = SignedDuration::from_mins(10);
+/// No write takes longer to be seen: what is still unseen then was lost, and may be tried anew (the write itself looks at the world first).
+const OLDEST_COMMITMENT: SignedDuration = SignedDuration::from_secs(150);
 /// Marks kept of one target.
 const MOST_MARKS: usize = 32;
 /// Over what time the usual is taken, seconds: a day, so that a spike is unusual and the hour of the day is not.
@@ -24,7 +25,11 @@ pub fn settle(snapshot: &Snapshot, mut gate: GateMemory) -> GateMemory {
     begin_the_day(&mut gate, now);
     let (open, closed): (Vec<_>, Vec<_>) = std::mem::take(&mut gate.commitments.open).into_iter().partition(|c| still_open(snapshot, c));
     gate.commitments.open = open;
-    for commitment in closed.into_iter().filter(|commitment| commitment.regret.0 > 0) {
+    for commitment in closed {
+        remember_what_shows(&mut gate, snapshot, &commitment);
+        if commitment.regret.0 <= 0 {
+            continue;
+        }
         let fresh = RegretAccount { day: midnight(now), spent: crate::domain::units::MicroUsd::default() };
         gate.regret.entry(commitment.group).or_insert(fresh).spent += commitment.regret;
     }
@@ -61,13 +66,30 @@ pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome) -> GateMemory {
         | OutcomeResult::Forbidden { .. }
         | OutcomeResult::Denied { .. }
         | OutcomeResult::NotLeader => {
-            let released = gate.commitments.open.iter().position(|commitment| commitment.proposal == outcome.proposal);
-            if let Some(commitment) = released.map(|index| gate.commitments.open.remove(index)) {
-                refund(&mut gate, &commitment);
-            }
+            return take_back(gate, &outcome.proposal);
         }
     }
     gate
+}
+
+/// Takes back what a release charged, when it could not even be begun.
+#[must_use]
+pub fn take_back(mut gate: GateMemory, proposal: &ProposalId) -> GateMemory {
+    let released = gate.commitments.open.iter().position(|commitment| commitment.proposal == *proposal);
+    if let Some(commitment) = released.map(|index| gate.commitments.open.remove(index)) {
+        refund(&mut gate, &commitment);
+    }
+    gate
+}
+
+/// A write whose answer was lost, and which the world now shows, is a change like any other: cool-downs count from it.
+fn remember_what_shows(gate: &mut GateMemory, snapshot: &Snapshot, commitment: &Commitment) {
+    let Change::Replicas(change) = &commitment.change else { return };
+    let shows = snapshot.workload(&change.target).is_some_and(|w| w.uid == change.uid && w.replicas.desired == change.to);
+    let marks = gate.changes.entry(change.target.clone()).or_default();
+    if shows && marks.back().is_none_or(|mark| mark.at < commitment.at) {
+        marks.push_back(ChangeMark { at: commitment.at, origin: commitment.origin, from: change.from, to: change.to });
+    }
 }
 
 /// Whether a commitment has yet to be seen: the target is the one that was meant and still as it was before.

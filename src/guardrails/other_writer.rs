@@ -23,9 +23,6 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     if let Some(answer) = autoscaler {
         return answer;
     }
-    if moves_bounds(group, case.change) {
-        return Answer::pass();
-    }
     let takeover = workload.annotations.contains_key("takeover");
     let field = field_of(case.change);
     let conflict = workload.writers.iter().filter(|writer| field.as_ref() == Some(&writer.field)).find_map(|writer| {
@@ -52,13 +49,12 @@ fn replicas(group: &Group, workload: &Workload) -> Option<Answer> {
         (Actuation::HPABounds, None) => {
             Some(Answer::refuse(format!("actuation is HPABounds and no HorizontalPodAutoscaler scales {key}: create one or set Replicas")))
         }
-        (Actuation::Replicas, None) | (Actuation::HPABounds, Some(_)) => None,
+        (Actuation::HPABounds, Some(hpa)) => Some(Answer::refuse(format!(
+            "HorizontalPodAutoscaler {} scales {key}, and this version does not move its bounds yet: what is wanted is only recorded",
+            hpa.name
+        ))),
+        (Actuation::Replicas, None) => None,
     }
-}
-
-/// With `HPABounds` the HPA goes on writing replicas, and IPA writes the HPA.
-fn moves_bounds(group: &Group, change: &Change) -> bool {
-    group.actuation == Actuation::HPABounds && matches!(change, Change::Replicas(_))
 }
 
 #[cfg(test)]
@@ -111,7 +107,13 @@ mod tests {
             field: OwnedField::Replicas,
             at: None,
         });
-        check(&setup, replicas(12), "Admit 10 -> 12");
+        check(
+            &setup,
+            replicas(12),
+            "Refuse\n\
+            OtherWriter Refuse: HorizontalPodAutoscaler web scales shop/deployments.apps/web, and this version does not move its bounds yet: \
+            what is wanted is only recorded",
+        );
         setup.workload().autoscalers.clear();
         check(
             &setup,

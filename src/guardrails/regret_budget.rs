@@ -29,7 +29,9 @@ pub(super) fn regret(plan: &Plan, proposal: &Proposal, change: &Change) -> Micro
             let over = replicas.to.saturating_sub(planned(plan, replicas));
             super::world::replica_price(plan, &replicas.target).unwrap_or_default() * i64::from(over)
         }
-        Change::Resources(resources) if over_plan(plan, resources) => proposal.cost_change_per_hour.unwrap_or_default().max(MicroUsd(0)),
+        Change::Resources(resources) if over_plan(plan, resources) => {
+            super::world::resources_cost(plan, resources).unwrap_or_default().max(MicroUsd(0))
+        }
         Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => MicroUsd::default(),
     }
 }
@@ -107,14 +109,23 @@ mod tests {
     use crate::domain::memory::RegretAccount;
     use crate::domain::names::EvidenceId;
     use crate::domain::proposal::Origin;
+    use crate::domain::snapshot::{Event, EventReason};
     use crate::domain::units::MicroUsd;
     use crate::guardrails::judge;
-    use crate::guardrails::testing::{calm, check, check_from, minutes_ago, proposal, replicas, resources, said};
+    use crate::guardrails::testing::{calm, check, check_from, minutes_ago, proposal, replicas, resources, said, web};
 
     #[test]
     fn below_the_median_need_a_model_names_evidence_or_a_person_decides() {
         let mut setup = calm();
         setup.target_plan().p50_need = 9;
+        setup.snapshot.facts.events.push(Event {
+            id: "ev1".into(),
+            at: minutes_ago(5),
+            target: web(),
+            kind: "Deployment".into(),
+            reason: EventReason::ScalingReplicaSet,
+            count: 1,
+        });
         let queued = "Queue 10 -> 8\n\
             RegretBudget Queue: 8 replicas are below the 9 of the median outlook, and no evidence is named: a person decides";
         check(&setup, replicas(8), "Admit 10 -> 8");
@@ -125,8 +136,9 @@ mod tests {
             proposal.evidence = ids.iter().map(|id| EvidenceId((*id).into())).collect();
             said(&judge(&setup.snapshot, &setup.plan, &setup.commitments, &[proposal])[0])
         };
-        assert_eq!(with(&["shop/deployments.apps/web.latency"]), "Admit 10 -> 8");
-        assert_eq!(with(&["shop/deployments.apps/web.latency", "ev9"]), queued, "one id is invented");
+        assert_eq!(with(&["ev1", "shop/deployments.apps/web.latency"]), "Admit 10 -> 8");
+        assert_eq!(with(&["shop/deployments.apps/web.latency"]), queued, "that a signal exists is no evidence");
+        assert_eq!(with(&["ev1", "ev9"]), queued, "one id is invented");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::regret_budget::regret;
-use super::world::replica_price;
+use super::world::{replica_price, resources_cost};
 use crate::domain::memory::{Commitment, Commitments};
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Change, Proposal};
@@ -108,7 +108,8 @@ fn cost_change(plan: &Plan, proposal: &Proposal, change: &Change) -> MicroUsd {
     let claimed = proposal.cost_change_per_hour.unwrap_or_default();
     match change {
         Change::Replicas(c) => replica_price(plan, &c.target).map_or(claimed, |price| price * (i64::from(c.to) - i64::from(c.from))),
-        Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => claimed,
+        Change::Resources(c) => resources_cost(plan, c).unwrap_or(claimed),
+        Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => claimed,
     }
 }
 

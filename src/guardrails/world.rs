@@ -7,7 +7,7 @@ use super::rule::Subject;
 use crate::domain::limits::{Criticality, GroupTarget};
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::plan::{Plan, TargetPlan};
-use crate::domain::proposal::Proposal;
+use crate::domain::proposal::{Proposal, ResourcesChange};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::units::MicroUsd;
 
@@ -92,6 +92,22 @@ impl Subject<'_> {
 /// Price an hour of one replica, by the plan; absent where no price is known.
 pub(super) fn replica_price(plan: &Plan, target: &TargetKey) -> Option<MicroUsd> {
     price_of(plan.targets.get(target)?)
+}
+
+/// What other requests cost an hour more, by the plan: the price of a replica grows with the request that grows most. A pod with further
+/// containers costs less than this says. Absent where no price, or no request to compare with, is known.
+pub(super) fn resources_cost(plan: &Plan, change: &ResourcesChange) -> Option<MicroUsd> {
+    let target = plan.targets.get(&change.target)?;
+    let each = price_of(target)?;
+    let grows = |from: Option<u64>, to: Option<u64>| match (from, to) {
+        (Some(from), Some(to)) if from > 0 => Some(to as f64 / from as f64),
+        (from, to) if from == to => Some(1.0),
+        _ => None,
+    };
+    let cpu = grows(change.from.cpu_request.map(|v| v.0), change.to.cpu_request.map(|v| v.0))?;
+    let memory = grows(change.from.memory_request.map(|v| v.0), change.to.memory_request.map(|v| v.0))?;
+    let more = each.dollars() * (cpu.max(memory) - 1.0) * f64::from(target.replicas);
+    MicroUsd::from_dollars(more)
 }
 
 /// Pairs of two sequences that are both in order of their targets. Ten thousand look-ups in a map of names cost more than all the rules.

@@ -5,18 +5,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Pass, Ticker, review, status};
 use crate::domain::memory::Headroom;
-use crate::domain::names::GroupId;
+use crate::domain::names::{GroupId, ProposalId};
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::{Change, Proposal};
 use crate::domain::record::{EntryBody, Fate, Intent, Judged};
 use crate::domain::review::{Review, Verdict};
-use crate::domain::snapshot::{QueuedProposal, Snapshot};
+use crate::domain::snapshot::{DecisionVerdict, QueuedProposal, Snapshot};
 use crate::domain::status::StatusEventReason;
 use crate::guardrails::{self, ReentryEnd, Released};
 use crate::ports::NewEntry;
 
 /// Writes to the cluster that may be under way at once.
 const PARALLEL_WRITES: usize = 16;
+
+/// How long a refusal that goes on is not told again.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_mins(30);
 
 /// A write must end within this, so the lease must be held at least as long.
 const WRITE_WINDOW: SignedDuration = SignedDuration::from_secs(10);
@@ -29,7 +32,6 @@ impl Ticker {
         let epoch = if self.settings.dry { None } else { self.ports.lease.epoch(lease_until).await };
         for (proposal, review) in batch {
             self.totals.count_review(&review);
-            let may_act = matches!(review.verdict, Verdict::Admit | Verdict::Clamp);
             let fate = match (review.verdict, epoch) {
                 _ if self.settings.dry && review.verdict != Verdict::Refuse => Fate::Shadow,
                 (Verdict::Admit | Verdict::Clamp, Some(epoch)) => {
@@ -41,13 +43,10 @@ impl Ticker {
                         None => Fate::Blocked,
                     }
                 }
-                (Verdict::Admit | Verdict::Clamp, None) => Fate::Held,
-                (Verdict::Queue, _) => self.enqueue(pass, &proposal, &review).await,
+                (Verdict::Admit | Verdict::Clamp | Verdict::Queue, None) => Fate::Held,
+                (Verdict::Queue, Some(_)) => self.enqueue(pass, &proposal, &review).await,
                 (Verdict::Refuse, _) => review::fate_of_refusal(&review),
             };
-            if may_act && fate == Fate::Held {
-                pass.note_failure(&proposal.group, "NotLeader");
-            }
             self.judged(pass, proposal, review, fate);
         }
         self.act(pass, released).await;
@@ -66,6 +65,7 @@ impl Ticker {
                 change: released.change().clone(),
                 epoch: released.epoch(),
                 reflex,
+                approved_by: pass.approver(&proposal.id),
             };
             entry(&pass.snapshot, &proposal.group, self.ports.clock.now(), EntryBody::Intent(intent))
         });
@@ -74,13 +74,16 @@ impl Ticker {
             self.totals.entries += numbers.len() as u64;
         } else {
             for (_, proposal, review) in released {
-                self.memory.gate.commitments.open.retain(|c| c.proposal != proposal.id);
+                self.memory.gate = guardrails::take_back(std::mem::take(&mut self.memory.gate), &proposal.id);
                 pass.note_failure(&proposal.group, "NoRecordNoAction");
                 self.judged(pass, proposal, review, Fate::Failed);
             }
             return;
         }
 
+        // Before the writes: a process that ends amid them must remember what it had released.
+        self.save(false).await;
+        pass.moved = true;
         let ports = self.ports.clone();
         let outcomes = futures::stream::iter(released)
             .map(|(released, proposal, review)| {
@@ -151,6 +154,9 @@ impl Ticker {
     /// Puts a proposal into the queue, unless one like it waits already: people are not asked twice for the same thing.
     async fn enqueue(&mut self, pass: &mut Pass, proposal: &Proposal, review: &Review) -> Fate {
         let Some(change) = review.change.clone() else { return Fate::Blocked };
+        if pass.queue.iter().any(|q| review::was_rejected(q, &change, &pass.snapshot)) {
+            return Fate::Blocked;
+        }
         let waiting = pass.queue.iter().filter(|q| !q.closed).count();
         let alike = pass.queue.iter().position(|q| !q.closed && review::same_subject(&q.proposal.change, &change));
         if let Some(index) = alike {
@@ -198,10 +204,25 @@ impl Ticker {
         }
     }
 
+    /// Whether a refusal is told: the same rule about the same thing is told again only after a while, or every minute would tell it.
+    fn is_news(&mut self, pass: &Pass, proposal: &Proposal, review: &Review) -> bool {
+        let now = pass.snapshot.at;
+        self.told.retain(|_, at| now.duration_since(*at) < TELL_AGAIN);
+        let about = proposal.change.target().map_or_else(|| proposal.group.to_string(), ToString::to_string);
+        let rule = review.decisive().map(|ruling| ruling.rule);
+        let key = format!("{about} {rule:?} {}", proposal.change.reduces());
+        if self.told.contains_key(&key) {
+            return false;
+        }
+        self.told.insert(key, now);
+        true
+    }
+
     fn judged(&mut self, pass: &mut Pass, proposal: Proposal, review: Review, fate: Fate) {
         self.totals.count_fate(fate, proposal.origin);
+        let event = status::verdict_event(&proposal, &review, fate).filter(|_| self.is_news(pass, &proposal, &review));
         let group = pass.groups.entry(proposal.group.clone()).or_default();
-        group.events.extend(status::verdict_event(&proposal, &review, fate));
+        group.events.extend(event);
         group.judged.push(Judged { proposal, review, fate });
     }
 }
@@ -241,6 +262,14 @@ fn noted_only(released: &Released, at: Timestamp) -> Outcome {
         change: change.clone(),
         result: OutcomeResult::Applied { resource_version: None },
         at,
+    }
+}
+
+impl Pass {
+    /// Who approved a queued proposal, where somebody did.
+    fn approver(&self, proposal: &ProposalId) -> Option<String> {
+        let queued = self.queue.iter().find(|q| q.proposal.id == *proposal)?;
+        queued.decisions.iter().rev().find(|d| d.verdict == DecisionVerdict::Approve).map(|d| d.by.clone())
     }
 }
 

@@ -18,7 +18,7 @@ use crate::agent::dialogue::{Caps, Dialogue, DialogueResult, Step};
 use crate::agent::prompt::{PromptError, Prompts};
 use crate::agent::tools::{self, ToolContext};
 use crate::domain::limits::Group;
-use crate::domain::memory::{AskReason, LastDialogue};
+use crate::domain::memory::{AskReason, LastDialogue, Memory};
 use crate::domain::names::GroupId;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::Proposal;
@@ -68,7 +68,7 @@ pub(super) fn begin(ticker: &mut Ticker, pass: &mut Pass) -> Dialogues {
     let mut dialogues = Dialogues { open: FuturesUnordered::new(), groups: BTreeSet::new(), stop, stopped: false };
     let asked = std::mem::take(&mut ticker.asked);
     let snapshot = pass.snapshot.clone();
-    for (id, group) in &snapshot.facts.groups {
+    for (id, group) in longest_unseen_first(&snapshot, &ticker.memory) {
         let answer = match (&ticker.ports.model, worth_asking(pass, group, ticker, asked.contains(id))) {
             (None, _) => Asked::NoModel,
             _ if !group.model_enabled => Asked::NoModel,
@@ -97,6 +97,15 @@ pub(super) fn begin(ticker: &mut Ticker, pass: &mut Pass) -> Dialogues {
         }
     }
     dialogues
+}
+
+/// Groups in the order in which they may be asked about: those with a target in the cluster, never looked at or longest ago first, so that no
+/// namespace's many groups keep the others from being seen.
+fn longest_unseen_first<'a>(snapshot: &'a Snapshot, memory: &Memory) -> Vec<(&'a GroupId, &'a Group)> {
+    let there = |group: &&Group| group.targets.iter().any(|named| snapshot.workload(&named.key).is_some());
+    let mut groups: Vec<(&GroupId, &Group)> = snapshot.facts.groups.iter().filter(|(_, group)| there(group)).collect();
+    groups.sort_by_key(|(id, _)| (memory.dialogues.get(*id).map(|last| last.at), *id));
+    groups
 }
 
 /// Whether this tick is worth asking about a group, and why.

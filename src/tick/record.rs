@@ -27,8 +27,7 @@ pub(super) async fn open(ports: &Ports, pass: &Pass) -> Result<u64, PortError> {
 /// Closes the tick for every group. Gives the number of entries.
 pub(super) async fn close(ports: &Ports, pass: &Pass, dry: bool) -> Result<u64, PortError> {
     let at = ports.clock.now();
-    let entries =
-        pass.groups.iter().filter(|(id, _)| !id.is_fleet() || pass.groups[*id].judged.len() + pass.groups[*id].findings.len() > 0);
+    let entries = pass.groups.iter().filter(|(id, _)| !id.is_fleet() || !pass.groups[*id].is_empty());
     let entries = entries.map(|(id, group)| {
         let (verdict, reason) = verdict(pass, id, dry);
         let closed = Closed {

@@ -2,14 +2,38 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::{GroupPass, Pass};
-use crate::domain::memory::Commitments;
+use crate::domain::memory::GateMemory;
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::plan::SizingReason;
 use crate::domain::proposal::{Change, Origin, Proposal};
 use crate::domain::record::{Asked, DialogueSummary, Fate, Judged, Usage};
 use crate::domain::review::{Review, Verdict};
-use crate::domain::snapshot::QueuedProposal;
+use crate::domain::snapshot::{DecisionVerdict, QueuedProposal, Snapshot};
+
+impl GroupPass {
+    /// Takes in what came of the same group elsewhere.
+    pub(super) fn absorb(&mut self, other: Self) {
+        let Self { judged, findings, events, dialogue: _, failures } = other;
+        self.judged.extend(judged);
+        self.findings.extend(findings);
+        self.events.extend(events);
+        self.failures.extend(failures);
+    }
+
+    /// Whether nothing came of the group at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.judged.is_empty() && self.findings.is_empty() && self.failures.is_empty()
+    }
+
+    /// What a reflex pass leaves: what it did or asked. What it only considered is considered anew by the next tick.
+    pub(super) fn of_a_reflex(mut self) -> Self {
+        self.judged.retain(|judged| matches!(judged.fate, Fate::Applied | Fate::Failed | Fate::Queued));
+        self
+    }
+}
 
 impl Default for GroupPass {
     fn default() -> Self {
@@ -75,8 +99,17 @@ pub(super) fn still_stands(queued: &QueuedProposal, wanted: &Change) -> bool {
     }
 }
 
+/// Whether a person has lately said no to the same thing: nobody is asked again before that answer is as old as a question may wait.
+pub(super) fn was_rejected(queued: &QueuedProposal, wanted: &Change, snapshot: &Snapshot) -> bool {
+    let lately = |at: Timestamp| snapshot.at.duration_since(at) < snapshot.limits.proposal_ttl.signed();
+    queued.closed
+        && same_subject(&queued.proposal.change, wanted)
+        && queued.proposal.change.reduces() == wanted.reduces()
+        && queued.decisions.iter().any(|decision| decision.verdict == DecisionVerdict::Reject && lately(decision.at))
+}
+
 /// What a reflex pass acts on: replicas that present metrics ask for beyond what there is. Removing capacity, resources and nodes stay on the minute.
-pub(super) fn reflexes(pass: &Pass) -> Vec<Proposal> {
+pub(super) fn reflexes(pass: &Pass, number: u32) -> Vec<Proposal> {
     let urgent = |target: &TargetKey| {
         pass.plan
             .targets
@@ -87,24 +120,26 @@ pub(super) fn reflexes(pass: &Pass) -> Vec<Proposal> {
         Change::Replicas(change) => change.to > change.from && urgent(&change.target),
         Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => false,
     });
+    // Several passes follow one tick, and each counts its proposals from one.
     ups.cloned()
         .map(|mut proposal| {
-            proposal.id.0.push_str("-reflex");
+            proposal.id.0.push_str(&format!("-r{number}"));
             proposal
         })
         .collect()
 }
 
-/// Starts a replicas change from what the gate has released already: a dialogue began from a snapshot that does not show it yet.
-pub(super) fn rebased(commitments: &Commitments, mut proposals: Vec<Proposal>) -> Vec<Proposal> {
+/// Starts a replicas change from where the gate itself has moved the target since it was proposed: the floor acts while a dialogue goes on. What
+/// anybody else moved is left as it is, and refused.
+pub(super) fn rebased(snapshot: &Snapshot, gate: &GateMemory, mut proposals: Vec<Proposal>) -> Vec<Proposal> {
     for proposal in &mut proposals {
         let Change::Replicas(wanted) = &mut proposal.change else { continue };
-        let released = commitments.open.iter().rev().find_map(|open| match &open.change {
-            Change::Replicas(change) if change.target == wanted.target && change.uid == wanted.uid => Some(change.to),
-            _ => None,
-        });
-        if let Some(to) = released {
-            wanted.from = to;
+        let Some(live) = snapshot.workload(&wanted.target).map(|workload| workload.replicas.desired) else { continue };
+        let ours =
+            gate.changes.get(&wanted.target).and_then(|marks| marks.back()).is_some_and(|mark| mark.at >= proposal.made && mark.to == live);
+        let same_way = (wanted.to > live) == (wanted.to > wanted.from);
+        if wanted.from != live && ours && (same_way || wanted.to == live) {
+            wanted.from = live;
         }
     }
     proposals.retain(|p| !matches!(&p.change, Change::Replicas(c) if c.from == c.to));
@@ -127,12 +162,9 @@ pub(super) fn fate_of_refusal(review: &Review) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::memory::Commitment;
     use crate::domain::names::{Digest, ProposalId};
     use crate::domain::proposal::ReplicasChange;
     use crate::domain::review::{RuleId, Ruling};
-    use crate::domain::units::MicroUsd;
-    use jiff::Timestamp;
 
     fn replicas(from: u32, to: u32) -> Proposal {
         Proposal {
@@ -147,29 +179,26 @@ mod tests {
         }
     }
 
-    fn released(proposal: &Proposal) -> Commitments {
-        let commitment = Commitment {
-            proposal: proposal.id.clone(),
-            group: proposal.group.clone(),
-            origin: Origin::Planner,
-            change: proposal.change.clone(),
-            at: Timestamp::UNIX_EPOCH,
-            cost_change_per_hour: MicroUsd(0),
-            regret: MicroUsd(0),
-        };
-        Commitments { open: vec![commitment], ..Commitments::default() }
-    }
-
     #[test]
-    fn a_model_that_saw_the_world_before_the_floor_acted_starts_from_what_was_released() {
-        let floor = released(&replicas(4, 7));
-        assert_eq!(rebased(&floor, vec![replicas(4, 9)])[0].change, replicas(7, 9).change);
-        assert_eq!(rebased(&floor, vec![replicas(4, 7)]), [], "it asks for what was done");
+    fn a_model_that_saw_the_world_before_the_floor_acted_starts_from_where_the_floor_has_moved_it() {
+        use crate::domain::memory::ChangeMark;
+        let mut world = crate::forecast::world::empty(0);
+        assert_eq!(crate::forecast::world::add(&mut world, "web", 7, false), TargetKey::deployment("shop", "web"));
+        let moved_by_the_gate = |to| {
+            let mark = ChangeMark { at: Timestamp::UNIX_EPOCH, origin: Origin::Planner, from: 4, to };
+            GateMemory { changes: [(TargetKey::deployment("shop", "web"), [mark].into())].into(), ..GateMemory::default() }
+        };
+        let rebase = |gate: &GateMemory, from, to| rebased(&world, gate, vec![replicas(from, to)]).pop().map(|p| p.change);
+        assert_eq!(rebase(&moved_by_the_gate(7), 4, 9), Some(replicas(7, 9).change));
+        assert_eq!(rebase(&moved_by_the_gate(7), 4, 7), None, "it asks for what was done");
+        assert_eq!(rebase(&moved_by_the_gate(7), 4, 2), Some(replicas(7, 2).change), "fewer than before and than now");
+        assert_eq!(rebase(&moved_by_the_gate(7), 4, 6), Some(replicas(4, 6).change), "more then, fewer now: refused as it stands");
+        assert_eq!(rebase(&GateMemory::default(), 4, 9), Some(replicas(4, 9).change), "somebody else moved it");
     }
 
     #[test]
     fn people_are_asked_anew_only_when_something_else_is_needed() {
-        use crate::domain::snapshot::{Decision, DecisionVerdict};
+        use crate::domain::snapshot::Decision;
         let queued = |from, to| QueuedProposal {
             proposal: replicas(from, to),
             digest: Digest::default(),

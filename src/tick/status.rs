@@ -1,7 +1,7 @@
 //! What a group is told about itself after a tick: status, conditions, events. Pure; the `Status` port writes it where people read it.
 
 use super::Pass;
-use crate::domain::limits::{Group, Mode};
+use crate::domain::limits::{Fleet, Group, Mode};
 use crate::domain::memory::Memory;
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::outcome::{Outcome, OutcomeResult};
@@ -24,6 +24,7 @@ struct ModelUse<'a> {
 pub(super) fn fill(pass: &mut Pass, memory: &Memory, has_model: bool) {
     let mut statuses: Vec<GroupStatus> =
         pass.snapshot.facts.groups.values().map(|group| group_status(pass, memory, group, has_model)).collect();
+    statuses.extend(pass.snapshot.facts.fleets.values().map(|fleet| fleet_status(pass, fleet)));
     statuses.extend(pass.snapshot.facts.rejected.iter().map(|rejected| rejected_status(pass, rejected)));
     pass.statuses = statuses;
 }
@@ -71,6 +72,35 @@ fn target_status(pass: &Pass, memory: &Memory, key: &TargetKey) -> TargetStatus 
         reason: plan.map_or_else(|| "NotFound".to_owned(), |p| format!("{:?}", p.basis.reason)),
         last_action: last.map(|mark| (mark.at, format!("{} -> {}", mark.from, mark.to))),
         cost_per_hour: plan.and_then(|p| p.cost_per_hour),
+    }
+}
+
+/// A fleet: it has no targets, metrics or model of its own.
+fn fleet_status(pass: &Pass, fleet: &Fleet) -> GroupStatus {
+    let group = pass.groups.get(&fleet.id);
+    let failure = group.and_then(|g| g.failures.first());
+    let waiting = pass.queue.iter().any(|q| !q.closed && q.proposal.group == fleet.id);
+    let conditions = ConditionType::ALL.map(|kind| match kind {
+        ConditionType::Ready => match failure {
+            Some(failure) => no(kind, failure, "a change could not be carried out; see the events"),
+            None => yes(kind, "TickCompleted", "the last tick went through"),
+        },
+        ConditionType::AbleToScale if fleet.highest_mode == Mode::Observe => {
+            no(kind, "Observe", "what would be done is recorded, no pool is changed")
+        }
+        ConditionType::AbleToScale => yes(kind, &format!("{:?}", fleet.highest_mode), "pools that the fleet lists may be changed"),
+        ConditionType::ApprovalPending if waiting => yes(kind, "Waiting", "proposals wait: `ipa proposals list`"),
+        ConditionType::ApprovalPending => no(kind, "NothingWaits", "no proposal waits for a person"),
+        _ => Condition { kind, status: None, reason: "NotOfAFleet".into(), message: "says nothing of a fleet".into() },
+    });
+    GroupStatus {
+        group: fleet.id.clone(),
+        uid: fleet.uid.clone(),
+        observed_generation: fleet.generation,
+        at: pass.snapshot.at,
+        targets: Vec::new(),
+        conditions: conditions.to_vec(),
+        events: group.map(|g| g.events.clone()).unwrap_or_default(),
     }
 }
 

@@ -103,8 +103,21 @@ impl Queue for KubeQueue {
         let params = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
         match api.create(&params, &object).await {
             Ok(_) => {}
-            // The same proposal of the same tick: a restart in between.
-            Err(kube::Error::Api(status)) if status.is_already_exists() => return Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                let standing = api.get(&proposal.proposal.id.0).await.map_err(failed)?;
+                // The same proposal of the same tick: a restart in between. Another of that name is from before the data directory was lost.
+                return if standing.spec.digest == proposal.digest.0 {
+                    Ok(())
+                } else {
+                    Err(PortError::Failed {
+                        action: format!("queue the proposal {}", proposal.proposal.id),
+                        detail: format!(
+                            "an older one has its name; delete it: kubectl -n {namespace} delete sprop {}",
+                            proposal.proposal.id
+                        ),
+                    })
+                };
+            }
             Err(error) => return Err(failed(error)),
         }
         let pending = ScalingProposalStatus {

@@ -41,7 +41,7 @@ pub enum VerifyError {
 
 /// Verifies from the first entry to the last.
 pub(super) async fn verify(pool: &SqlitePool) -> Result<Verification, VerifyError> {
-    let mut rows = sqlx::query("SELECT seq, canonical, digest, at, namespace, name, tick FROM entries ORDER BY seq").fetch(pool);
+    let mut rows = sqlx::query("SELECT seq, canonical, digest, at, namespace, name, tick, kind FROM entries ORDER BY seq").fetch(pool);
     let (mut entries, mut previous) = (0u64, chain::genesis());
     while let Some(row) = rows.try_next().await? {
         let seq = u64::try_from(row.get::<i64, _>(0)).unwrap_or(0);
@@ -62,9 +62,10 @@ pub(super) async fn verify(pool: &SqlitePool) -> Result<Verification, VerifyErro
             && entry.at.as_second() == at
             && *entry.group.namespace == *namespace
             && *entry.group.name == *name
-            && i64::try_from(entry.tick.0).is_ok_and(|t| t == tick);
+            && i64::try_from(entry.tick.0).is_ok_and(|t| t == tick)
+            && super::kind(&entry.body) == row.get::<&str, _>(7);
         if !filed_rightly {
-            return Err(changed("it is filed under another group, tick or time than it says"));
+            return Err(changed("it is filed under another group, tick, time or kind than it says"));
         }
         entries = seq;
         previous = entry.digest;
