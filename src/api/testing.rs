@@ -54,7 +54,7 @@ pub(super) struct Fixture {
 
 impl Fixture {
     pub(super) async fn new() -> Self {
-        let (publisher, published) = watch::channel(Some(Arc::new(published())));
+        let (sender, published) = watch::channel(Some(Arc::new(published())));
         let (asks, asked) = mpsc::channel(4);
         let clock = Arc::new(SetClock(Mutex::new(at(812))));
         let (decided, refusal) = (Arc::default(), Arc::default());
@@ -73,7 +73,7 @@ impl Fixture {
                 title: "IPA".into(),
             },
         };
-        Self { server, publisher, clock, decided, asked: Some(asked), refusal }
+        Self { server, publisher: sender, clock, decided, asked: Some(asked), refusal }
     }
 
     /// Decisions fail from now on.

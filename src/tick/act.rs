@@ -154,11 +154,11 @@ impl Ticker {
         let waiting = pass.queue.iter().filter(|q| !q.closed).count();
         let alike = pass.queue.iter().position(|q| !q.closed && review::same_subject(&q.proposal.change, &change));
         if let Some(index) = alike {
-            if pass.queue[index].proposal.change.reduces() == change.reduces() {
+            if review::still_stands(&pass.queue[index], &change) {
                 return Fate::Queued;
             }
             let old = pass.queue[index].clone();
-            self.close(pass, &old, "Superseded", "the world asks for the opposite now").await;
+            self.close(pass, &old, "Superseded", "something else is needed now; the newer proposal says what").await;
         } else if waiting >= pass.snapshot.limits.most_pending as usize {
             pass.note_failure(&proposal.group, "QueueFull");
             return Fate::Held;

@@ -9,6 +9,7 @@ use crate::domain::plan::SizingReason;
 use crate::domain::proposal::{Change, Origin, Proposal};
 use crate::domain::record::{Asked, DialogueSummary, Fate, Judged, Usage};
 use crate::domain::review::{Review, Verdict};
+use crate::domain::snapshot::QueuedProposal;
 
 impl Default for GroupPass {
     fn default() -> Self {
@@ -56,6 +57,21 @@ pub(super) fn same_subject(a: &Change, b: &Change) -> bool {
         (Change::NodePool(a), Change::NodePool(b)) => a.draft.name == b.draft.name,
         (Change::Headroom(a), Change::Headroom(b)) => a.target == b.target,
         _ => false,
+    }
+}
+
+/// Whether a queued proposal still says what is wanted: people are not asked twice for nearly the same. A decision that somebody has made is never
+/// taken away; otherwise the opposite direction, or a count that differs by two and by a quarter of it, is worth asking anew.
+pub(super) fn still_stands(queued: &QueuedProposal, wanted: &Change) -> bool {
+    if !queued.decisions.is_empty() {
+        return true;
+    }
+    match (&queued.proposal.change, wanted) {
+        (Change::Replicas(asked), Change::Replicas(now)) => {
+            let apart = asked.to.abs_diff(now.to);
+            queued.proposal.change.reduces() == wanted.reduces() && asked.from == now.from && (apart < 2 || apart * 4 < asked.to)
+        }
+        (asked, now) => asked.reduces() == now.reduces(),
     }
 }
 
@@ -112,7 +128,7 @@ pub(super) fn fate_of_refusal(review: &Review) -> Fate {
 mod tests {
     use super::*;
     use crate::domain::memory::Commitment;
-    use crate::domain::names::ProposalId;
+    use crate::domain::names::{Digest, ProposalId};
     use crate::domain::proposal::ReplicasChange;
     use crate::domain::review::{RuleId, Ruling};
     use crate::domain::units::MicroUsd;
@@ -149,6 +165,29 @@ mod tests {
         let floor = released(&replicas(4, 7));
         assert_eq!(rebased(&floor, vec![replicas(4, 9)])[0].change, replicas(7, 9).change);
         assert_eq!(rebased(&floor, vec![replicas(4, 7)]), [], "it asks for what was done");
+    }
+
+    #[test]
+    fn people_are_asked_anew_only_when_something_else_is_needed() {
+        use crate::domain::snapshot::{Decision, DecisionVerdict};
+        let queued = |from, to| QueuedProposal {
+            proposal: replicas(from, to),
+            digest: Digest::default(),
+            state_digest: Digest::default(),
+            expires: Timestamp::MAX,
+            rulings: Vec::new(),
+            decisions: Vec::new(),
+            closed: false,
+        };
+        let stands = |queued: &QueuedProposal, from, to| still_stands(queued, &replicas(from, to).change);
+        assert!(stands(&queued(7, 8), 7, 9), "nearly the same");
+        assert!(stands(&queued(20, 40), 20, 45), "within a quarter");
+        assert!(!stands(&queued(7, 8), 7, 15), "much more is needed");
+        assert!(!stands(&queued(7, 8), 7, 5), "the opposite is needed");
+        assert!(!stands(&queued(7, 8), 9, 10), "the world has moved");
+        let by = Decision { by: "alice".into(), verdict: DecisionVerdict::Approve, digest: Digest::default(), at: Timestamp::UNIX_EPOCH };
+        let decided = QueuedProposal { decisions: vec![by], ..queued(7, 8) };
+        assert!(stands(&decided, 7, 15), "a decision is not taken away");
     }
 
     #[test]
