@@ -90,8 +90,9 @@ impl Ticker {
                 let ports = ports.clone();
                 async move {
                     let outcome = if released.change().writes_cluster() {
-                        let now = ports.clock.now();
-                        ports.actuator.carry_out(released, now).await
+                        let carried_out = ports.actuator.carry_out(released, ports.clock.now()).await;
+                        // What came of it is known once the answer is there, which may be seconds after it was begun.
+                        Outcome { at: ports.clock.now(), ..carried_out }
                     } else {
                         noted_only(&released, ports.clock.now())
                     };

@@ -13,8 +13,6 @@ use serde_json::Value;
 use super::ipa;
 use super::shop::{self, BEFORE, NEEDED, RUSH, Shop, condition};
 use super::stage::{self, Stage};
-use crate::testbed::READY_WITHIN;
-use crate::testbed::wait::wait_until;
 
 /// Ticks that are watched after all is known: what they do once they would do again.
 const TICKS: usize = 4;
@@ -86,13 +84,7 @@ async fn while_observing_nothing_is_written_but_status_events_and_leases() -> Re
 
 /// `ipa tick` prints what it would do, and leaves everything as it was.
 async fn a_single_tick_changes_nothing(stage: &Stage, shop: &Shop) -> Result<()> {
-    let demand = format!("sum(rate(nginx_ingress_controller_requests{{namespace=\"{}\"}}[1m]))", shop.namespace);
-    wait_until("the rush is measured", READY_WITHIN, async || {
-        let measured = stage.prometheus.value(&demand).await?;
-        ensure!(measured > 0.9 * RUSH, "{measured} requests a second are");
-        Ok(())
-    })
-    .await?;
+    stage.wait_until_measured(shop, RUSH).await?;
     let kubeconfig = stage.kubeconfig().await?.display().to_string();
     let config = stage.testbed.folder().join("tick.yaml");
     std::fs::write(&config, stage::OBSERVING)?;

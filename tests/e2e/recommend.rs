@@ -17,6 +17,8 @@ async fn what_is_recommended_waits_for_approval_and_is_then_carried_out() -> Res
     let operator = &acting.operator;
     let shop = acting.stage.shop(RUSH).await?;
     shop.adopt().await?;
+    // While a load still rises, each step of it asks for something else.
+    acting.stage.wait_until_measured(&shop, RUSH).await?;
     shop.enrol("Recommend", "model: {enabled: false}").await?;
 
     let queued = operator

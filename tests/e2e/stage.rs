@@ -28,6 +28,9 @@ const INSTALLER: &str = "kubectl";
 /// A configuration that sets no mode, which is Observe, and whose URL gives way to the flag's.
 pub const OBSERVING: &str = "prometheus: {url: 'http://replaced.by.flag', scrapeInterval: 1s}\n";
 
+/// Share of a load from which on its rate counts as measured.
+const ALL_BUT_NOISE: f64 = 0.97;
+
 /// Parts of `deploy/base` that would run IPA in a pod; here it runs as a process.
 const IN_A_POD: [&str; 2] = ["config.yaml", "deployment.yaml"];
 
@@ -94,6 +97,17 @@ impl Stage {
         wait_until("the roles are in force", READY_WITHIN, async || {
             let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
             ensure!(answer.status.is_some_and(|status| status.allowed), "{ACCOUNT} may not watch yet");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until rates show this load: they look back over a minute, and what was before counts until then.
+    pub async fn wait_until_measured(&self, shop: &Shop, requests_per_second: f64) -> Result<()> {
+        let query = format!("sum(rate(nginx_ingress_controller_requests{{namespace=\"{}\"}}[1m]))", shop.namespace);
+        wait_until(&format!("{requests_per_second} requests a second are measured"), READY_WITHIN, async || {
+            let measured = self.prometheus.value(&query).await?;
+            ensure!(measured > ALL_BUT_NOISE * requests_per_second, "{measured} are");
             Ok(())
         })
         .await
