@@ -189,6 +189,12 @@ pub trait Ledger: Send + Sync {
     /// [`PortError`] when the store cannot be read.
     async fn body(&self, digest: &Digest) -> Result<Option<Body>, PortError>;
 
+    /// Drops bodies that were last used before `before`; the chain keeps their digests. Gives how many.
+    ///
+    /// # Errors
+    /// [`PortError`] when the store cannot be written.
+    async fn prune(&self, before: Timestamp) -> Result<u64, PortError>;
+
     /// Entries that match, oldest first.
     ///
     /// # Errors

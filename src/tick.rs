@@ -113,6 +113,11 @@ pub struct Ticker {
     ticks_until_full_save: u32,
 }
 
+/// Evidence and dialogues are kept this long; the chain itself is kept for good.
+const KEPT_BODIES: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Once an hour is often enough.
+const TICKS_BETWEEN_PRUNINGS: u64 = 60;
+
 /// The planner's part of memory can be learned anew, and is large: it is saved this often.
 const TICKS_BETWEEN_FULL_SAVES: u32 = 5;
 
@@ -296,6 +301,10 @@ impl Ticker {
         self.totals.entries += self.noted("ledger", closing)?;
         status::fill(&mut pass, &self.memory, self.ports.model.is_some());
         self.publish(&pass).await; //                                                (world)
+        if self.memory.tick.0.is_multiple_of(TICKS_BETWEEN_PRUNINGS) && !self.settings.dry {
+            let pruned = self.ports.ledger.prune(before(pass.snapshot.at, KEPT_BODIES)).await;
+            let _ = self.noted("ledger", pruned);
+        }
         self.ticks_until_full_save = self.ticks_until_full_save.checked_sub(1).unwrap_or(TICKS_BETWEEN_FULL_SAVES - 1);
         self.save(self.ticks_until_full_save == 0).await;
         self.totals.tick_s = pass.started.elapsed().as_secs_f64();
@@ -342,6 +351,10 @@ impl Ticker {
         }
         result
     }
+}
+
+fn before(at: Timestamp, duration: SignedDuration) -> Timestamp {
+    at.checked_sub(duration).unwrap_or(Timestamp::MIN)
 }
 
 fn add(at: Timestamp, duration: Duration) -> Timestamp {

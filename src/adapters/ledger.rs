@@ -121,19 +121,6 @@ impl SqliteLedger {
         ))
     }
 
-    /// Drops bodies that were last used before `before`; the chain keeps their digests.
-    ///
-    /// # Errors
-    /// [`PortError`] when the store cannot be written.
-    pub async fn prune_bodies(&self, before: Timestamp) -> Result<u64, PortError> {
-        let done = sqlx::query("DELETE FROM bodies WHERE last_used < ?")
-            .bind(before.as_second())
-            .execute(&self.pool)
-            .await
-            .map_err(|e| failed("prune bodies", &e))?;
-        Ok(done.rows_affected())
-    }
-
     async fn load_part<T: serde::de::DeserializeOwned>(&self, name: &'static str) -> Result<Option<T>, PortError> {
         let row = sqlx::query("SELECT content, digest FROM state WHERE name = ?")
             .bind(name)
@@ -260,6 +247,15 @@ impl Ledger for SqliteLedger {
         serde_json::from_str(&content)
             .map(Some)
             .map_err(|e| PortError::Corrupt { what: "ledger body", detail: format!("{}: {e}", digest.short()) })
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, PortError> {
+        let done = sqlx::query("DELETE FROM bodies WHERE last_used < ?")
+            .bind(before.as_second())
+            .execute(&self.pool)
+            .await
+            .map_err(|e| failed("prune bodies", &e))?;
+        Ok(done.rows_affected())
     }
 
     async fn entries(&self, filter: &EntryFilter) -> Result<Vec<Entry>, PortError> {
@@ -437,9 +433,9 @@ mod tests {
         let first = ledger.put_body(&body, at(10)).await.unwrap();
         let second = ledger.put_body(&body, at(20)).await.unwrap();
         assert_eq!(first, second);
-        assert_eq!(ledger.prune_bodies(at(20)).await.unwrap(), 0, "used again at 20");
+        assert_eq!(ledger.prune(at(20)).await.unwrap(), 0, "used again at 20");
         assert_eq!(ledger.body(&first).await.unwrap(), Some(body));
-        assert_eq!(ledger.prune_bodies(at(21)).await.unwrap(), 1);
+        assert_eq!(ledger.prune(at(21)).await.unwrap(), 1);
         assert_eq!(ledger.body(&first).await.unwrap(), None);
     }
 

@@ -63,6 +63,11 @@ impl Ledger for Held<dyn Ledger> {
         self.inner.body(digest).await
     }
 
+    async fn prune(&self, before: Timestamp) -> Result<u64, PortError> {
+        let _hold = self.clock.hold();
+        self.inner.prune(before).await
+    }
+
     async fn entries(&self, filter: &EntryFilter) -> Result<Vec<Entry>, PortError> {
         let _hold = self.clock.hold();
         self.inner.entries(filter).await

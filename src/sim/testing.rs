@@ -73,6 +73,10 @@ impl Ledger for NoLedger {
         Ok(None)
     }
 
+    async fn prune(&self, _before: Timestamp) -> Result<u64, PortError> {
+        Ok(0)
+    }
+
     async fn entries(&self, _: &EntryFilter) -> Result<Vec<Entry>, PortError> {
         Ok(Vec::new())
     }

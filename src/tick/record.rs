@@ -95,6 +95,8 @@ fn verdict(pass: &Pass, id: &GroupId, dry: bool) -> (TickVerdict, String) {
         (TickVerdict::Blocked, "ApprovalPending".into())
     } else if let Some(judged) = decisive(Fate::Blocked) {
         (TickVerdict::Blocked, rule(judged))
+    } else if decisive(Fate::Held).is_some() && !pass.leads && !dry {
+        (TickVerdict::Held, "NotLeader".into())
     } else if let Some(judged) = decisive(Fate::Held) {
         (TickVerdict::Held, rule(judged))
     } else if decisive(Fate::Shadow).is_some() {

@@ -26,7 +26,7 @@ const ACCOUNT: &str = "ipa-actuator";
 const INSTALLER: &str = "kubectl";
 
 /// A configuration that sets no mode, which is Observe, and whose URL gives way to the flag's.
-pub const OBSERVING: &str = "prometheus: {url: 'http://replaced.by.flag', scrapeInterval: 1s}\n";
+pub const OBSERVING: &str = "prometheus: {scrapeInterval: 1s}\n";
 
 /// Share of a load from which on its rate counts as measured.
 const ALL_BUT_NOISE: f64 = 0.97;
@@ -149,7 +149,7 @@ pub async fn acting() -> Result<&'static Acting> {
             let dead = crate::testbed::process::free_port()?;
             let config = format!(
                 "mode: Auto
-prometheus: {{url: 'http://replaced.by.flag', scrapeInterval: 1s}}
+prometheus: {{scrapeInterval: 1s}}
 model: {{url: 'http://127.0.0.1:{dead}/v1', model: nobody-serves-this, deadline: 2s}}
 gate: {{changeFloor: {LIMIT}, coolDownAfterUp: 10s, coolDownAfterDown: 10s}}
 "

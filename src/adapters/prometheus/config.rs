@@ -14,6 +14,8 @@ use crate::domain::units::GoDuration;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PrometheusConfig {
     /// Base URL, `http` or `https`, with the path prefix if there is one (`https://mimir.example/prometheus`). Redirects are never followed.
+    /// May be left out of the file where `--prometheus-url` gives it.
+    #[serde(default)]
     #[schemars(length(max = 2048))]
     pub url: String,
     /// Label matchers put into every selector of every query, shipped and custom (`cluster="production"`).
