@@ -177,11 +177,11 @@ pub trait Ledger: Send + Sync {
     /// [`PortError`] when nothing was appended.
     async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<u64>, PortError>;
 
-    /// Stores a body by its content and gives its digest; the same content is stored once.
+    /// Stores bodies by their content, in one transaction, and gives their digests in order; the same content is stored once.
     ///
     /// # Errors
-    /// [`PortError`] when it could not be stored.
-    async fn put_body(&self, body: &Body, now: Timestamp) -> Result<Digest, PortError>;
+    /// [`PortError`] when nothing was stored.
+    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError>;
 
     /// A body by digest; `None` when it was pruned or never stored.
     ///

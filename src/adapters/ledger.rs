@@ -159,6 +159,9 @@ const SCHEMA: &[&str] = &[
     "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, content TEXT NOT NULL, digest TEXT NOT NULL) STRICT",
 ];
 
+/// Rows of one INSERT: far below SQLite's limit on parameters, and enough that the trips no longer count.
+const ROWS_A_STATEMENT: usize = 200;
+
 /// Takes the directory for this process alone.
 fn lock(directory: &Path) -> Result<std::fs::File, PortError> {
     let path = directory.join("lock");
@@ -197,41 +200,51 @@ impl Ledger for SqliteLedger {
             Some(known) => known,
             None => chain::end(&mut transaction).await?,
         };
-        let mut numbers = Vec::with_capacity(entries.len());
+        let mut rows = Vec::with_capacity(entries.len());
         for new in entries {
             seq += 1;
             let link = chain::link(seq, previous, &new)?;
-            sqlx::query("INSERT INTO entries (seq, canonical, digest, at, namespace, name, tick, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(i64::try_from(seq).unwrap_or(i64::MAX))
-                .bind(&link.canonical)
-                .bind(&link.digest.0)
-                .bind(new.at.as_second())
-                .bind(&*new.group.namespace)
-                .bind(&*new.group.name)
-                .bind(i64::try_from(new.tick.0).unwrap_or(i64::MAX))
-                .bind(kind(&new.body))
-                .execute(&mut *transaction)
-                .await
-                .map_err(|e| failed("append to the ledger", &e))?;
-            previous = link.digest;
-            numbers.push(seq);
+            previous = link.digest.clone();
+            rows.push((seq, link, new));
         }
+        // Many rows a statement: each statement is a trip to SQLite's thread and back.
+        for some in rows.chunks(ROWS_A_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO entries (seq, canonical, digest, at, namespace, name, tick, kind) ");
+            insert.push_values(some, |mut row, (seq, link, new)| {
+                row.push_bind(i64::try_from(*seq).unwrap_or(i64::MAX))
+                    .push_bind(&link.canonical)
+                    .push_bind(&link.digest.0)
+                    .push_bind(new.at.as_second())
+                    .push_bind(&*new.group.namespace)
+                    .push_bind(&*new.group.name)
+                    .push_bind(i64::try_from(new.tick.0).unwrap_or(i64::MAX))
+                    .push_bind(kind(&new.body));
+            });
+            insert.build().execute(&mut *transaction).await.map_err(|e| failed("append to the ledger", &e))?;
+        }
+        let numbers = rows.iter().map(|(seq, _, _)| *seq).collect();
         transaction.commit().await.map_err(|e| failed("append to the ledger", &e))?;
         *end = Some((seq, previous));
         Ok(numbers)
     }
 
-    async fn put_body(&self, body: &Body, now: Timestamp) -> Result<Digest, PortError> {
-        let content = chain::canonical(body)?;
-        let digest = chain::sha256(content.as_bytes());
-        sqlx::query("INSERT INTO bodies (digest, content, last_used) VALUES (?, ?, ?) ON CONFLICT (digest) DO UPDATE SET last_used = excluded.last_used")
-            .bind(&digest.0)
-            .bind(&content)
-            .bind(now.as_second())
-            .execute(&self.pool)
-            .await
-            .map_err(|e| failed("store a body", &e))?;
-        Ok(digest)
+    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
+        let mut rows = Vec::with_capacity(bodies.len());
+        for body in bodies {
+            let content = chain::canonical(body)?;
+            rows.push((chain::sha256(content.as_bytes()), content));
+        }
+        let mut transaction = self.pool.begin().await.map_err(|e| failed("store bodies", &e))?;
+        for some in rows.chunks(ROWS_A_STATEMENT) {
+            let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bodies (digest, content, last_used) ");
+            insert.push_values(some, |mut row, (digest, content)| {
+                row.push_bind(&digest.0).push_bind(content).push_bind(now.as_second());
+            });
+            insert.push(" ON CONFLICT (digest) DO UPDATE SET last_used = excluded.last_used");
+            insert.build().execute(&mut *transaction).await.map_err(|e| failed("store bodies", &e))?;
+        }
+        transaction.commit().await.map_err(|e| failed("store bodies", &e))?;
+        Ok(rows.into_iter().map(|(digest, _)| digest).collect())
     }
 
     async fn body(&self, digest: &Digest) -> Result<Option<Body>, PortError> {
@@ -430,8 +443,8 @@ mod tests {
         let ledger = SqliteLedger::in_memory().await.unwrap();
         let body = Body::Evidence(Evidence { targets: Vec::new(), events: Vec::new(), guardrail: None });
         let at = |s| Timestamp::from_second(s).unwrap();
-        let first = ledger.put_body(&body, at(10)).await.unwrap();
-        let second = ledger.put_body(&body, at(20)).await.unwrap();
+        let first = ledger.put_bodies(std::slice::from_ref(&body), at(10)).await.unwrap().remove(0);
+        let second = ledger.put_bodies(&[body.clone(), body.clone()], at(20)).await.unwrap().remove(1);
         assert_eq!(first, second);
         assert_eq!(ledger.prune(at(20)).await.unwrap(), 0, "used again at 20");
         assert_eq!(ledger.body(&first).await.unwrap(), Some(body));

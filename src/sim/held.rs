@@ -53,9 +53,9 @@ impl Ledger for Held<dyn Ledger> {
         self.inner.append(entries).await
     }
 
-    async fn put_body(&self, body: &Body, now: Timestamp) -> Result<Digest, PortError> {
+    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
         let _hold = self.clock.hold();
-        self.inner.put_body(body, now).await
+        self.inner.put_bodies(bodies, now).await
     }
 
     async fn body(&self, digest: &Digest) -> Result<Option<Body>, PortError> {

@@ -14,9 +14,10 @@ use crate::ports::{Body, EntryFilter, NewEntry, PortError, Ports};
 /// Opens the tick for every group: what was known, by digest, and what was allowed. Gives the number of entries.
 pub(super) async fn open(ports: &Ports, pass: &Pass) -> Result<u64, PortError> {
     let snapshot = &*pass.snapshot;
-    let mut entries = Vec::with_capacity(snapshot.facts.groups.len());
-    for (id, group) in &snapshot.facts.groups {
-        let evidence = ports.ledger.put_body(&Body::Evidence(evidence(snapshot, group)), snapshot.at).await?;
+    let bodies: Vec<Body> = snapshot.facts.groups.values().map(|group| Body::Evidence(evidence(snapshot, group))).collect();
+    let digests = ports.ledger.put_bodies(&bodies, snapshot.at).await?;
+    let mut entries = Vec::with_capacity(bodies.len());
+    for ((id, group), evidence) in snapshot.facts.groups.iter().zip(digests) {
         let modes = group.targets.iter().map(|t| (t.key.clone(), snapshot.effective_modes(&t.key))).collect();
         let opened = Opened { evidence, modes, metrics: snapshot.metrics_health.clone() };
         entries.push(act::entry(snapshot, id, snapshot.at, EntryBody::Opened(opened)));
