@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{GroupPass, Pass};
 use crate::domain::memory::GateMemory;
-use crate::domain::names::{GroupId, TargetKey};
+use crate::domain::names::{GroupId, ProposalId, TargetKey};
 use crate::domain::plan::SizingReason;
 use crate::domain::proposal::{Change, Origin, Proposal};
 use crate::domain::record::{Asked, DialogueSummary, Fate, Judged, Usage};
@@ -123,7 +123,7 @@ pub(super) fn reflexes(pass: &Pass, number: u32) -> Vec<Proposal> {
     // Several passes follow one tick, and each counts its proposals from one.
     ups.cloned()
         .map(|mut proposal| {
-            proposal.id.0.push_str(&format!("-r{number}"));
+            proposal.id = ProposalId(format!("{}-r{number}", proposal.id));
             proposal
         })
         .collect()
@@ -162,7 +162,7 @@ pub(super) fn fate_of_refusal(review: &Review) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::names::{Digest, ProposalId};
+    use crate::domain::names::Digest;
     use crate::domain::proposal::ReplicasChange;
     use crate::domain::review::{RuleId, Ruling};
 
