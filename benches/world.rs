@@ -369,6 +369,10 @@ impl Queue for World {
     async fn close(&self, _: &QueuedProposal, _: &str, _: &str, _: Timestamp) -> Result<(), PortError> {
         Ok(())
     }
+
+    async fn forget(&self, _: &QueuedProposal) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 #[async_trait]

@@ -144,6 +144,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`PortError`] when it could not be stored.
     async fn close(&self, proposal: &QueuedProposal, reason: &str, message: &str, now: Timestamp) -> Result<(), PortError>;
+
+    /// Clears away a proposal that has ended; the ledger keeps what it was and what came of it.
+    ///
+    /// # Errors
+    /// [`PortError`] when it could not be taken away.
+    async fn forget(&self, ended: &QueuedProposal) -> Result<(), PortError>;
 }
 
 /// Where memory is kept between runs.

@@ -34,7 +34,7 @@ use crate::domain::review::Review;
 use crate::domain::snapshot::{QueuedProposal, Snapshot};
 use crate::domain::status::{GroupStatus, StatusEvent};
 use crate::guardrails;
-use crate::ports::{EntryFilter, PortError, Ports};
+use crate::ports::{EntryFilter, NewEntry, PortError, Ports};
 
 /// What the installation decides about ticks.
 #[derive(Clone, Debug)]
@@ -108,6 +108,8 @@ pub struct Ticker {
     told: BTreeMap<String, Timestamp>,
     /// Outcomes since the last snapshot, for the next one.
     outcomes: Vec<Outcome>,
+    /// Outcomes that the ledger did not take yet: written before anything else is.
+    unwritten: Vec<NewEntry>,
     /// Groups a person asked the model about, since the last tick.
     asked: BTreeSet<GroupId>,
     ticks_until_full_save: u32,
@@ -115,6 +117,10 @@ pub struct Ticker {
 
 /// Evidence and dialogues are kept this long; the chain itself is kept for good.
 const KEPT_BODIES: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// Ended proposals stay where people see them for so long after their expiry.
+const KEPT_ENDED: SignedDuration = SignedDuration::from_hours(24);
+/// Ended proposals that one tick clears away.
+const CLEARED_AT_ONCE: usize = 32;
 /// Once an hour is often enough.
 const TICKS_BETWEEN_PRUNINGS: u64 = 60;
 
@@ -144,6 +150,7 @@ impl Ticker {
             reflexes_in_tick: 0,
             told: BTreeMap::new(),
             outcomes: Vec::new(),
+            unwritten: Vec::new(),
             asked: BTreeSet::new(),
             ticks_until_full_save: 0,
         })
@@ -183,6 +190,7 @@ impl Ticker {
         for (id, group) in std::mem::take(&mut self.carried) {
             pass.groups.entry(id).or_default().absorb(group);
         }
+        self.write_outcomes().await; //                                           (world)
         let opening = record::open(&self.ports, &pass).await; //                  (world)
         match self.noted("ledger", opening) {
             Ok(entries) => self.totals.entries += entries,
@@ -285,10 +293,15 @@ impl Ticker {
         self.carry_through(pass, batch).await;
     }
 
-    /// Proposals that people have decided on, judged again before anything is done.
+    /// Proposals that people have decided on, judged again before anything is done; those that ended long ago are cleared away.
     async fn decided(&mut self, pass: &mut Pass) {
         if !pass.leads {
             return;
+        }
+        let long_ago = before(pass.snapshot.at, KEPT_ENDED);
+        for ended in pass.snapshot.facts.queue.iter().filter(|q| q.closed && q.expires < long_ago).take(CLEARED_AT_ONCE) {
+            let forgotten = self.ports.queue.forget(ended).await;
+            let _ = self.noted("queue", forgotten);
         }
         let open: Vec<QueuedProposal> = pass.snapshot.facts.queue.iter().filter(|q| !q.closed).cloned().collect();
         for queued in open {

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use ipa::adapters::ledger::SqliteLedger;
 use ipa::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
 use ipa::controller::{self, Rhythm};
 use ipa::domain::limits::{GateLimits, Mode};
 use ipa::domain::names::{Digest, GroupId, TargetKey};
 use ipa::domain::proposal::{Cause, Change, Origin};
-use ipa::domain::record::{DialogueEnd, Fate, Judged, TickRecord};
+use ipa::domain::record::{DialogueEnd, Entry, EntryBody, Fate, Judged, PastDecision, TickRecord};
 use ipa::domain::review::{RuleId, Verdict};
 use ipa::domain::snapshot::DecisionVerdict;
 use ipa::domain::status::ConditionType;
 use ipa::explain::{self, Confidence};
-use ipa::ports::{Clock, EntryFilter, Ledger, Model};
+use ipa::ports::{Body, Clock, EntryFilter, Ledger, Model, NewEntry, PortError};
 use ipa::sim::{self, Expert, Pace, Simulation};
 use ipa::tick::{Published, Settings, Ticker};
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +28,72 @@ struct Hour {
     records: Vec<TickRecord>,
     began: Timestamp,
     head: Digest,
+}
+
+/// A ledger that now and then does not take what came of an action: each third try of such an append fails.
+struct Forgetful {
+    ledger: Arc<SqliteLedger>,
+    tries: std::sync::atomic::AtomicU32,
+}
+
+#[async_trait]
+impl Ledger for Forgetful {
+    async fn append(&self, entries: Vec<NewEntry>) -> Result<Vec<u64>, PortError> {
+        let outcomes = entries.iter().any(|entry| matches!(entry.body, EntryBody::Outcome(_)));
+        if outcomes && !self.tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(3) {
+            return Err(PortError::Failed { action: "append to the ledger".into(), detail: "the disk is full".into() });
+        }
+        self.ledger.append(entries).await
+    }
+
+    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
+        self.ledger.put_bodies(bodies, now).await
+    }
+
+    async fn body(&self, digest: &Digest) -> Result<Option<Body>, PortError> {
+        self.ledger.body(digest).await
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<u64, PortError> {
+        self.ledger.prune(before).await
+    }
+
+    async fn entries(&self, filter: &EntryFilter) -> Result<Vec<Entry>, PortError> {
+        self.ledger.entries(filter).await
+    }
+
+    async fn past(&self, limit: usize) -> Result<Vec<PastDecision>, PortError> {
+        self.ledger.past(limit).await
+    }
+}
+
+#[tokio::test]
+async fn an_outcome_that_the_ledger_did_not_take_is_written_before_the_next_tick_opens() {
+    let prices =
+        Arc::new(BuiltinPrices::new(&BuiltinPricesConfig { lists: vec![ListConfig { list: PriceList::AWS, zones: Vec::new() }] }).unwrap());
+    let simulation = sim::demo(1, Pace::Headless, prices).await.unwrap();
+    let ledger = Arc::new(SqliteLedger::in_memory().await.unwrap());
+    let forgetful = Arc::new(Forgetful { ledger: ledger.clone(), tries: std::sync::atomic::AtomicU32::new(1) });
+    let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
+    let mut ticker = Ticker::start(simulation.ports(None, forgetful.clone()), settings).await.unwrap();
+    let began = simulation.clock.now();
+    for minute in 1..=15 {
+        simulation.clock.sleep_until(began + SignedDuration::from_mins(minute)).await;
+        // A tick that finds the ledger still full does nothing, and says so.
+        let _ = ticker.tick().await;
+    }
+    let entries = ledger.entries(&EntryFilter::default()).await.unwrap();
+    let position = |of: &dyn Fn(&EntryBody) -> bool| entries.iter().position(|entry| of(&entry.body));
+    let intents: Vec<_> =
+        entries.iter().filter_map(|e| if let EntryBody::Intent(intent) = &e.body { Some(&intent.proposal) } else { None }).collect();
+    assert!(intents.len() > 3, "{intents:?}");
+    assert!(forgetful.tries.load(std::sync::atomic::Ordering::Relaxed) > 4, "appends must have failed");
+    for proposal in &intents[..intents.len() - 1] {
+        assert!(position(&|body| matches!(body, EntryBody::Outcome(o) if o.proposal == **proposal)).is_some(), "{proposal} has no outcome");
+    }
+    let outcomes = entries.iter().filter(|e| matches!(e.body, EntryBody::Outcome(_))).count();
+    assert!(outcomes <= intents.len(), "none is written twice");
+    ledger.verify().await.unwrap();
 }
 
 /// Runs the demo headless. With `approve`, somebody at the page approves everything that waits, each time a tick has been published.

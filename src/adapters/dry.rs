@@ -52,6 +52,10 @@ impl Queue for Dry {
     async fn close(&self, _: &QueuedProposal, _: &str, _: &str, _: Timestamp) -> Result<(), PortError> {
         Ok(())
     }
+
+    async fn forget(&self, _: &QueuedProposal) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 #[async_trait]

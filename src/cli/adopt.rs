@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::print_json;
+use super::output::{print_json, say};
 use super::{Answer, ClusterArgs, Output};
 use crate::adapters::kube::{self, AdoptError};
 use crate::domain::names::TargetKey;
@@ -28,7 +28,7 @@ impl Adopt {
             Err(error @ AdoptError::Refused { .. }) => {
                 match output {
                     Output::Json => print_json(&serde_json::json!({ "adopted": false, "reason": error.to_string() }))?,
-                    Output::Table => println!("{error}"),
+                    Output::Table => say!("{error}"),
                 }
                 return Ok(Answer::No);
             }
@@ -45,9 +45,9 @@ impl Adopt {
             (true, true) => "would be handed over",
             (true, false) => "is handed over",
         };
-        println!("{} with {} replicas {done}; spec.replicas was owned by {before}", adoption.target, adoption.replicas);
+        say!("{} with {} replicas {done}; spec.replicas was owned by {before}", adoption.target, adoption.replicas);
         for note in &adoption.notes {
-            println!("  {note}");
+            say!("  {note}");
         }
         Ok(Answer::Yes)
     }

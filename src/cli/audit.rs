@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::output::{print_json, print_json_line};
+use super::output::{print_json, print_json_line, say};
 use super::{Answer, Output};
 use crate::adapters::ledger::{SqliteLedger, VerifyError};
 use crate::ports::{EntryFilter, Ledger};
@@ -38,7 +38,7 @@ impl Audit {
                         Output::Json => {
                             print_json(&serde_json::json!({ "valid": true, "entries": verification.entries, "head": verification.head }))?;
                         }
-                        Output::Table => println!("the chain holds: {} entries, head {}", verification.entries, verification.head),
+                        Output::Table => say!("the chain holds: {} entries, head {}", verification.entries, verification.head),
                     }
                     Ok(Answer::Yes)
                 }
@@ -46,7 +46,7 @@ impl Audit {
                 Err(error @ (VerifyError::Missing { .. } | VerifyError::Changed { .. })) => {
                     match output {
                         Output::Json => print_json(&serde_json::json!({ "valid": false, "error": error.to_string() }))?,
-                        Output::Table => println!("the chain does not hold: {error}"),
+                        Output::Table => say!("the chain does not hold: {error}"),
                     }
                     Ok(Answer::No)
                 }

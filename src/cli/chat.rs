@@ -1,9 +1,10 @@
 //! `ipa chat`: questions in a person's own words, answered from the ledger. One question as an argument, or one a line from standard input.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal};
 
 use clap::Args;
 
+use super::output::print_text;
 use super::server::Server;
 use super::{Answer, LedgerArgs, Output, why};
 use crate::adapters::ledger::SqliteLedger;
@@ -37,8 +38,7 @@ impl Chat {
         let mut last = Answer::Yes;
         loop {
             if interactive {
-                print!("> ");
-                std::io::stdout().flush()?;
+                print_text("> ");
             }
             let mut line = String::new();
             if std::io::stdin().lock().read_line(&mut line)? == 0 {

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use clap::Args;
 
+use super::output::print_text;
 use super::{Answer, Output};
 use crate::crd::crds;
 
@@ -12,7 +13,7 @@ pub struct Crd {}
 
 impl Crd {
     pub(super) fn run(output: Output) -> anyhow::Result<Answer> {
-        print!("{}", definitions(output)?);
+        print_text(&definitions(output)?);
         Ok(Answer::Yes)
     }
 }

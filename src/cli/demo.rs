@@ -10,7 +10,7 @@ use clap::Args;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::output::print_json_line;
+use super::output::{print_json_line, print_text, say};
 use super::{Answer, Config, ConfigArgs, ModelArgs, Output, report};
 use crate::adapters::ledger::{self, SqliteLedger};
 use crate::adapters::llm;
@@ -146,17 +146,17 @@ impl Demo {
             },
         };
         let bound = server.bind().await?;
-        println!(
+        say!(
             "ipa demo: a simulated cluster, the real loop; one second here is {} there",
             GoDuration(std::time::Duration::from_secs_f64(self.speed))
         );
-        println!("  page    http://{}", bound.address());
+        say!("  page    http://{}", bound.address());
         match model.identity().played_by {
-            Some(player) => println!("  model   a {player} plays the model; let a real one play with --model-url and --model"),
-            None => println!("  model   {}", model.identity().model),
+            Some(player) => say!("  model   a {player} plays the model; let a real one play with --model-url and --model"),
+            None => say!("  model   {}", model.identity().model),
         }
-        println!("  ask     ipa why shop/frontend --server http://{}", bound.address());
-        println!("  stop    Ctrl-C");
+        say!("  ask     ipa why shop/frontend --server http://{}", bound.address());
+        say!("  stop    Ctrl-C");
         std::io::stdout().flush()?;
         let (stop_server, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(bound.serve(async {
@@ -205,14 +205,14 @@ async fn print_records(ledger: &SqliteLedger, output: Output) -> anyhow::Result<
         match output {
             Output::Json => print_json_line(record)?,
             Output::Table if is_quiet(record) => {}
-            Output::Table => print!("{}", report::record(record, None)),
+            Output::Table => print_text(&report::record(record, None)),
         }
     }
     if output == Output::Table {
         let acted = records.iter().filter(|r| r.closed.as_ref().is_some_and(|c| c.verdict == TickVerdict::Acted)).count();
         let quiet = records.iter().filter(|r| is_quiet(r)).count();
         let entries = ledger.verify().await?.entries;
-        println!("{} records, {acted} acted, {quiet} quiet (not shown); the chain of {entries} entries holds", records.len());
+        say!("{} records, {acted} acted, {quiet} quiet (not shown); the chain of {entries} entries holds", records.len());
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! How results are printed: for people, or as JSON for scripts.
 
+use std::io::Write as _;
+
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -13,15 +15,41 @@ pub enum Output {
     Json,
 }
 
+/// Prints a line. See [`write`].
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::cli::output::write(format_args!("{}\n", format_args!($($words)*)))
+    };
+}
+pub(super) use say;
+
+/// Prints text as it is. See [`write`].
+pub(super) fn print_text(text: &str) {
+    write(format_args!("{text}"));
+}
+
+/// Writes to standard output. A reader that has had enough (`ipa audit export | head`) ends the command quietly; any other failure in one line.
+pub(super) fn write(text: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    match out.write_fmt(text).and_then(|()| out.flush()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) => {
+            eprintln!("ipa: failed to write to standard output: {error}");
+            std::process::exit(2);
+        }
+    }
+}
+
 /// Prints one JSON document.
 pub(super) fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    say!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// Prints one JSON object on one line.
 pub(super) fn print_json_line<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(value)?);
+    say!("{}", serde_json::to_string(value)?);
     Ok(())
 }
 

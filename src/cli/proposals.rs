@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::output::{print_json, table};
+use super::output::{print_json, say, table};
 use super::server::Server;
 use super::{Answer, ClusterArgs, Output};
 use crate::adapters::kube::{self, KubeDecisions};
@@ -124,7 +124,7 @@ fn list(waiting: &[QueuedProposal], output: Output) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     if waiting.is_empty() {
-        println!("nothing waits for a person");
+        say!("nothing waits for a person");
         return Ok(Answer::Yes);
     }
     let mut rows = table(&["ID", "GROUP", "CHANGE", "ORIGIN", "COST/H", "EXPIRES"]);
@@ -140,7 +140,7 @@ fn list(waiting: &[QueuedProposal], output: Output) -> anyhow::Result<Answer> {
         ]);
     }
     for line in rows.to_string().lines() {
-        println!("{}", line.trim_end());
+        say!("{}", line.trim_end());
     }
     Ok(Answer::Yes)
 }
@@ -151,21 +151,21 @@ fn show(queued: &QueuedProposal, output: Output) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let proposal = &queued.proposal;
-    println!("{}  {}", proposal.id, proposal.change.summary());
-    println!("  group    {}", proposal.group);
-    println!("  wanted   by the {:?}: {}", proposal.origin, proposal.rationale);
+    say!("{}  {}", proposal.id, proposal.change.summary());
+    say!("  group    {}", proposal.group);
+    say!("  wanted   by the {:?}: {}", proposal.origin, proposal.rationale);
     if let Some(cost) = proposal.cost_change_per_hour {
-        println!("  cost     {cost}/h");
+        say!("  cost     {cost}/h");
     }
-    println!("  expires  {}", queued.expires.strftime("%Y-%m-%d %H:%M:%S UTC"));
-    println!("  digest   {}", queued.digest);
+    say!("  expires  {}", queued.expires.strftime("%Y-%m-%d %H:%M:%S UTC"));
+    say!("  digest   {}", queued.digest);
     for ruling in &queued.rulings {
-        println!("  {:?} by {}: {}", ruling.verdict, ruling.rule, ruling.sentence);
+        say!("  {:?} by {}: {}", ruling.verdict, ruling.rule, ruling.sentence);
     }
     for decision in &queued.decisions {
-        println!("  {:?} by {} at {}", decision.verdict, decision.by, decision.at.strftime("%H:%M:%S UTC"));
+        say!("  {:?} by {} at {}", decision.verdict, decision.by, decision.at.strftime("%H:%M:%S UTC"));
     }
-    println!("  approve  ipa proposals approve {}", proposal.id);
+    say!("  approve  ipa proposals approve {}", proposal.id);
     Ok(Answer::Yes)
 }
 
@@ -173,9 +173,9 @@ async fn decide(queue: &Queue, queued: &QueuedProposal, verdict: DecisionVerdict
     queue.decide(queued, verdict).await?;
     match verdict {
         DecisionVerdict::Approve => {
-            println!("approved: {}; the next tick judges it again, then carries it out", queued.proposal.change.summary());
+            say!("approved: {}; the next tick judges it again, then carries it out", queued.proposal.change.summary());
         }
-        DecisionVerdict::Reject => println!("rejected: {}", queued.proposal.change.summary()),
+        DecisionVerdict::Reject => say!("rejected: {}", queued.proposal.change.summary()),
     }
     Ok(Answer::Yes)
 }

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use tokio::sync::{mpsc, watch};
 
+use super::output::say;
 use super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, world};
 use crate::adapters::ledger::SqliteLedger;
 use crate::api::{Server, ServerSettings, Token};
@@ -67,6 +68,8 @@ impl Run {
             cluster: world.name.clone(),
             interval: self.interval.0,
             reflex: self.reflex.0,
+            // A tick that is shorter than usual leaves its dialogues the same share of it.
+            dialogue_deadline: Settings::default().dialogue_deadline.min(self.interval.0.mul_f64(0.75)),
             limits: config.gate,
             ..Settings::default()
         };
@@ -92,7 +95,7 @@ impl Run {
             },
         };
         let bound = server.bind().await?;
-        println!("ipa run: cluster {}, mode {:?}, http://{}", world.name, config.mode, bound.address());
+        say!("ipa run: cluster {}, mode {:?}, http://{}", world.name, config.mode, bound.address());
         let (stop_server, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(bound.serve(async {
             let _ = stopped.await;
@@ -100,6 +103,7 @@ impl Run {
 
         let ticker = Ticker::start(ports.clone(), settings).await?;
         let rhythm = Rhythm { interval: self.interval.0, reflex: self.reflex.0 };
+        lease.asked_once().await;
         controller::run(ticker, ports.clock.clone(), rhythm, publish, asks, terminated()).await;
         lease.vacate().await;
         let _ = stop_server.send(());

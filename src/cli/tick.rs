@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::output::print_json_line;
+use super::output::{print_json_line, print_text};
 use super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, Output, report, world};
 use crate::adapters::ledger::SqliteLedger;
 use crate::domain::record::TickRecord;
@@ -40,8 +40,8 @@ impl Tick {
             };
             match (output, evidence) {
                 (Output::Json, _) => print_json_line(record)?,
-                (Output::Table, Some(Body::Evidence(evidence))) => print!("{}", report::record(record, Some(&evidence))),
-                (Output::Table, _) => print!("{}", report::record(record, None)),
+                (Output::Table, Some(Body::Evidence(evidence))) => print_text(&report::record(record, Some(&evidence))),
+                (Output::Table, _) => print_text(&report::record(record, None)),
             }
         }
         for rejected in &published.rejected {

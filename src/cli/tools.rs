@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::output::{print_text, say};
 use super::{Answer, Output};
 use crate::agent::messages::ToolSpec;
 use crate::agent::prompt::{PromptError, Prompts};
@@ -16,8 +17,8 @@ pub struct Tools {}
 impl Tools {
     pub(super) fn run(output: Output) -> anyhow::Result<Answer> {
         match output {
-            Output::Table => print!("{}", as_text()?),
-            Output::Json => println!("{}", as_json()?),
+            Output::Table => print_text(&as_text()?),
+            Output::Json => say!("{}", as_json()?),
         }
         Ok(Answer::Yes)
     }

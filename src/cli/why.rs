@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::print_json;
+use super::output::{print_json, say};
 use super::server::Server;
 use super::{Answer, LedgerArgs, Output};
 use crate::adapters::ledger::SqliteLedger;
@@ -73,10 +73,10 @@ pub(super) fn print(answer: &serde_json::Value, output: Output) -> anyhow::Resul
         Output::Json => print_json(answer)?,
         Output::Table => {
             if let Some(text) = answer["answer"].as_str().filter(|t| !t.is_empty()) {
-                println!("{text}");
+                say!("{text}");
             }
             for unknown in answer["unknowns"].as_array().into_iter().flatten().filter_map(|u| u.as_str()) {
-                println!("Not known: {unknown}.");
+                say!("Not known: {unknown}.");
             }
         }
     }

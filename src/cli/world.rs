@@ -23,6 +23,8 @@ pub(super) struct World {
     /// The cluster's name.
     pub(super) name: Arc<str>,
     client: ::kube::Client,
+    /// For the lease alone: a slow write must not hold a renewal up.
+    renewals: ::kube::Client,
     namespace: String,
     watches: Arc<Watches>,
     metrics: Arc<dyn Metrics>,
@@ -41,12 +43,14 @@ pub(super) async fn connect(cluster: &ClusterArgs, config: &Config) -> anyhow::R
     let prices = Arc::new(BuiltinPrices::new(&config.prices).context("`prices`")?);
     let model = config.model.clone().map(|model| llm::connect(model, clock.clone())).transpose()?;
     let client = kube::connect(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
+    let renewals = kube::connect(cluster.kubeconfig.as_deref(), cluster.context.as_deref()).await?;
     let name = config.cluster.clone().or_else(|| cluster.context.clone()).unwrap_or_else(|| current_context(cluster));
     Ok(World {
         name: name.into(),
         watches: Arc::new(Watches::start(client.clone())),
         namespace: config.namespace.clone().unwrap_or_else(|| "ipa-system".into()),
         client,
+        renewals,
         metrics,
         prices,
         model,
@@ -101,9 +105,8 @@ impl World {
     pub(super) fn acting(&self, ledger: Arc<SqliteLedger>) -> (Ports, Arc<KubeLease>) {
         let identity = std::env::var("HOSTNAME").unwrap_or_else(|_| "ipa".into());
         let identity = format!("{identity}-{}", std::process::id());
-        // Renewals have a client to themselves: a slow write must not hold one up.
         let settings = LeaseSettings::new(&self.namespace, "ipa-actuator", &identity);
-        let lease = Arc::new(KubeLease::start(self.client.clone(), settings));
+        let lease = Arc::new(KubeLease::start(self.renewals.clone(), settings));
         let ports = Ports {
             actuator: Arc::new(KubeActuator::new(self.client.clone(), lease.clone(), self.watches.clone())),
             lease: lease.clone(),

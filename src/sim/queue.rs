@@ -11,8 +11,6 @@ use crate::ports::{Decisions, PortError, Queue};
 
 /// Who decides in a simulation.
 pub const PERSON: &str = "demo user";
-/// Ended proposals that are still shown.
-const ENDED_KEPT: usize = 50;
 
 /// [`Queue`] and [`Decisions`] in memory.
 #[derive(Debug, Default)]
@@ -44,12 +42,12 @@ impl Queue for SimQueue {
         let mut proposals = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
         let found = proposals.iter_mut().find(|queued| queued.proposal.id == proposal.proposal.id);
         found.ok_or_else(|| failed("close", &proposal.proposal.id, "no such proposal is in the queue"))?.closed = true;
-        let mut surplus = proposals.iter().filter(|queued| queued.closed).count().saturating_sub(ENDED_KEPT);
-        proposals.retain(|queued| {
-            let forgotten = queued.closed && surplus > 0;
-            surplus -= usize::from(forgotten);
-            !forgotten
-        });
+        Ok(())
+    }
+
+    async fn forget(&self, ended: &QueuedProposal) -> Result<(), PortError> {
+        let mut proposals = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
+        proposals.retain(|queued| !queued.closed || queued.proposal.id != ended.proposal.id);
         Ok(())
     }
 }
@@ -133,16 +131,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ended_long_ago_is_forgotten_and_what_waits_is_not() {
+    async fn what_has_ended_can_be_forgotten_and_what_waits_cannot() {
         let queue = SimQueue::default();
-        for index in 0..=ENDED_KEPT {
-            queue.enqueue(&queued(&format!("t{index}"))).await.unwrap();
+        for id in ["ended", "waits"] {
+            queue.enqueue(&queued(id)).await.unwrap();
         }
-        queue.enqueue(&queued("waits")).await.unwrap();
-        for index in 0..=ENDED_KEPT {
-            queue.close(&queued(&format!("t{index}")), "Expired", "", at(9)).await.unwrap();
+        queue.close(&queued("ended"), "Expired", "", at(9)).await.unwrap();
+        for id in ["ended", "waits"] {
+            queue.forget(&queued(id)).await.unwrap();
         }
         let ids: Vec<String> = queue.snapshot().into_iter().map(|q| q.proposal.id.0).collect();
-        assert_eq!((ids.len(), &*ids[0], &*ids[ENDED_KEPT]), (ENDED_KEPT + 1, "t1", "waits"));
+        assert_eq!(ids, ["waits"]);
     }
 }

@@ -107,14 +107,24 @@ impl Ticker {
         let entries = outcomes
             .iter()
             .map(|(proposal, _, outcome)| entry(&pass.snapshot, &proposal.group, outcome.at, EntryBody::Outcome(outcome.clone())));
-        let written = self.ports.ledger.append(entries.collect()).await;
-        if let Ok(numbers) = self.noted("ledger", written) {
-            self.totals.entries += numbers.len() as u64;
-        }
+        self.unwritten.extend(entries);
+        self.write_outcomes().await;
         for (proposal, review, outcome) in outcomes {
             self.came_of(pass, proposal, review, outcome);
         }
         self.save(false).await;
+    }
+
+    /// Writes down what came of actions. What could not be written is kept, and comes before anything else that is written.
+    pub(super) async fn write_outcomes(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let written = self.ports.ledger.append(self.unwritten.clone()).await;
+        if let Ok(numbers) = self.noted("ledger", written) {
+            self.totals.entries += numbers.len() as u64;
+            self.unwritten.clear();
+        }
     }
 
     fn came_of(&mut self, pass: &mut Pass, proposal: Proposal, review: Review, outcome: Outcome) {

@@ -68,6 +68,7 @@ pub(super) fn begin(ticker: &mut Ticker, pass: &mut Pass) -> Dialogues {
     let mut dialogues = Dialogues { open: FuturesUnordered::new(), groups: BTreeSet::new(), stop, stopped: false };
     let asked = std::mem::take(&mut ticker.asked);
     let snapshot = pass.snapshot.clone();
+    ticker.memory.dialogues.retain(|id, _| snapshot.facts.groups.contains_key(id));
     for (id, group) in longest_unseen_first(&snapshot, &ticker.memory) {
         let answer = match (&ticker.ports.model, worth_asking(pass, group, ticker, asked.contains(id))) {
             (None, _) => Asked::NoModel,

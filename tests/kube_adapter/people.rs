@@ -175,7 +175,14 @@ async fn a_proposal_is_queued_once_decided_by_a_person_and_closed() -> Result<()
     seen(&|q| q.closed).await?;
     let again = decisions.decide(&proposal.proposal.id, DecisionVerdict::Reject, &proposal.digest, None, now).await;
     ensure!(again.is_err_and(|e| e.to_string().contains("Applied")), "it has ended");
-    Ok(())
+    for _ in 0..2 {
+        queue.forget(&decided).await?;
+    }
+    wait_until("the proposal is cleared away", WITHIN, async || {
+        ensure!(watches.observe(Timestamp::now()).await?.queue.iter().all(|q| q.proposal.id != decided.proposal.id), "not yet");
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use k8s_openapi::api::coordination::v1::{Lease as ApiLease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -54,6 +55,7 @@ pub struct KubeLease {
     held: Arc<Mutex<Option<Held>>>,
     api: Api<ApiLease>,
     settings: LeaseSettings,
+    asked: watch::Receiver<bool>,
     competing: JoinHandle<()>,
 }
 
@@ -75,8 +77,14 @@ impl KubeLease {
     pub fn start(client: Client, settings: LeaseSettings) -> Self {
         let api = Api::namespaced(client, &settings.namespace);
         let held = Arc::new(Mutex::new(None));
-        let competing = tokio::spawn(compete(api.clone(), settings.clone(), held.clone()));
-        Self { held, api, settings, competing }
+        let (first_round, asked) = watch::channel(false);
+        let competing = tokio::spawn(compete(api.clone(), settings.clone(), held.clone(), first_round));
+        Self { held, api, settings, asked, competing }
+    }
+
+    /// Waits until the API server has been asked once, so that a first tick need not begin as nobody in particular. Gives up after a renewal's time.
+    pub async fn asked_once(&self) {
+        let _ = timeout(self.settings.renew_every, self.asked.clone().wait_for(|asked| *asked)).await;
     }
 
     /// Gives the Lease up, so that another need not wait for its end. Nothing is held from the first moment on.
@@ -115,7 +123,7 @@ fn params() -> PostParams {
 }
 
 /// Renews or asks, again and again. What was held runs out by itself when renewals fail.
-async fn compete(api: Api<ApiLease>, settings: LeaseSettings, held: Arc<Mutex<Option<Held>>>) {
+async fn compete(api: Api<ApiLease>, settings: LeaseSettings, held: Arc<Mutex<Option<Held>>>, first_round: watch::Sender<bool>) {
     let mut observed: Option<Observed> = None;
     loop {
         let present = *held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,6 +134,7 @@ async fn compete(api: Api<ApiLease>, settings: LeaseSettings, held: Arc<Mutex<Op
             Ok(Err(error)) => tracing::warn!(lease = settings.name, %error, "failed to renew or take the lease"),
             Err(_) => tracing::warn!(lease = settings.name, "the API server did not answer about the lease"),
         }
+        first_round.send_replace(true);
         sleep(settings.renew_every).await;
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
-use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DeserializeGuard;
 use serde_json::json;
 
@@ -136,6 +136,16 @@ impl Queue for KubeQueue {
             Err(error) => {
                 Err(PortError::Failed { action: format!("close the proposal {}", proposal.proposal.id), detail: error.to_string() })
             }
+        }
+    }
+
+    async fn forget(&self, ended: &QueuedProposal) -> Result<(), PortError> {
+        let name = &ended.proposal.id.0;
+        let api = Api::<ScalingProposal>::namespaced(self.client.clone(), self.namespace(&ended.proposal.group));
+        match api.delete(name, &DeleteParams::background()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(PortError::Failed { action: format!("clear away the proposal {name}"), detail: error.to_string() }),
         }
     }
 }
