@@ -187,7 +187,7 @@ pub trait Ledger: Send + Sync {
     ///
     /// # Errors
     /// [`PortError`] when nothing was stored.
-    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError>;
+    async fn put_bodies(&self, bodies: Vec<Body>, now: Timestamp) -> Result<Vec<Digest>, PortError>;
 
     /// A body by digest; `None` when it was pruned or never stored.
     ///

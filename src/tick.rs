@@ -186,13 +186,12 @@ impl Ticker {
         self.totals.ticks += 1;
         self.memory.tick.0 += 1;
         self.reflexes_in_tick = 0;
-        let mut pass = self.begin(false).await?; //                               observe (world), predict, plan (pure)
+        self.write_outcomes().await; //                                           what the last tick could not write (world)
+        let (mut pass, opened) = self.begin(false).await?; //                     observe (world); predict, plan (pure) while it is opened (world)
         for (id, group) in std::mem::take(&mut self.carried) {
             pass.groups.entry(id).or_default().absorb(group);
         }
-        self.write_outcomes().await; //                                           (world)
-        let opening = record::open(&self.ports, &pass).await; //                  (world)
-        match self.noted("ledger", opening) {
+        match self.noted("ledger", opened) {
             Ok(entries) => self.totals.entries += entries,
             Err(error) => return self.tell_unrecorded(pass, error).await,
         }
@@ -231,7 +230,7 @@ impl Ticker {
     /// # Errors
     /// [`PortError`] when the world could not be observed; nothing was done then.
     pub async fn reflex(&mut self) -> Result<(), PortError> {
-        let mut pass = self.begin(true).await?;
+        let (mut pass, _) = self.begin(true).await?;
         self.reflex_line(&mut pass).await;
         for (id, group) in pass.groups {
             self.carried.entry(id).or_default().absorb(group.of_a_reflex());
@@ -239,7 +238,8 @@ impl Ticker {
         Ok(())
     }
 
-    async fn begin(&mut self, reflex: bool) -> Result<Pass, PortError> {
+    /// Observes and plans. A tick's record is opened meanwhile, since it holds what was known, not what is planned; a reflex opens none.
+    async fn begin(&mut self, reflex: bool) -> Result<(Pass, Result<u64, PortError>), PortError> {
         let started = Instant::now();
         let observed = observe::observe(&self.ports, &self.settings, &self.memory, &self.outcomes).await; // (world)
         let mut snapshot = self.noted("observe", observed)?;
@@ -248,10 +248,12 @@ impl Ticker {
         snapshot.memory.gate = self.memory.gate.clone();
         let snapshot = Arc::new(snapshot);
         let leads = !self.settings.dry && self.ports.lease.epoch(snapshot.at).await.is_some();
-        let (plan, planner) = plan::predict_and_plan(snapshot.clone()).await?; //             (pure)
-        self.memory.planner = planner;
+        let opening = async { if reflex { Ok(0) } else { record::open(&self.ports, &snapshot).await } };
+        let (planned, opened) = tokio::join!(plan::predict_and_plan(snapshot.clone()), opening); // (pure), (world)
+        let (plan, planner) = planned?;
+        self.memory.planner = Arc::new(planner);
         let fleets = snapshot.facts.fleets.values().map(|fleet| &fleet.id);
-        Ok(Pass {
+        let pass = Pass {
             groups: snapshot.facts.groups.keys().chain(fleets).map(|id| (id.clone(), GroupPass::default())).collect(),
             queue: snapshot.facts.queue.clone(),
             statuses: Vec::new(),
@@ -261,12 +263,13 @@ impl Ticker {
             leads,
             moved: false,
             started,
-        })
+        };
+        Ok((pass, opened))
     }
 
     /// A reflex pass while a tick's dialogues are open: the tick goes on with the newer snapshot and plan.
     async fn refresh(&mut self, pass: &mut Pass) {
-        let Ok(mut newer) = self.begin(true).await else { return };
+        let Ok((mut newer, _)) = self.begin(true).await else { return };
         self.reflex_line(&mut newer).await;
         pass.snapshot = newer.snapshot;
         pass.plan = newer.plan;
@@ -310,10 +313,15 @@ impl Ticker {
     }
 
     async fn finish(&mut self, mut pass: Pass) -> Result<Published, PortError> {
-        let closing = record::close(&self.ports, &pass, self.settings.dry).await; // (world)
-        self.totals.entries += self.noted("ledger", closing)?;
-        status::fill(&mut pass, &self.memory, self.ports.model.is_some());
-        self.publish(&pass).await; //                                                (world)
+        let closing = record::closing(&pass, self.ports.clock.now(), self.settings.dry); // (pure)
+        let model = self.ports.model.as_ref().map(|model| propose::model_view(&**model, pass.snapshot.at));
+        let telling = async {
+            status::fill(&mut pass, &self.memory, model.is_some());
+            publish::view(&pass, model, Totals::default())
+        };
+        let (closed, mut view) = tokio::join!(record::append(&self.ports, closing), telling); // (world), (pure)
+        self.totals.entries += self.noted("ledger", closed)?;
+        self.publish(&pass).await; //                                               (world)
         if self.memory.tick.0.is_multiple_of(TICKS_BETWEEN_PRUNINGS) && !self.settings.dry {
             let pruned = self.ports.ledger.prune(before(pass.snapshot.at, KEPT_BODIES)).await;
             let _ = self.noted("ledger", pruned);
@@ -321,8 +329,8 @@ impl Ticker {
         self.ticks_until_full_save = self.ticks_until_full_save.checked_sub(1).unwrap_or(TICKS_BETWEEN_FULL_SAVES - 1);
         self.save(self.ticks_until_full_save == 0).await;
         self.totals.tick_s = pass.started.elapsed().as_secs_f64();
-        let model = self.ports.model.as_ref().map(|model| propose::model_view(&**model, pass.snapshot.at));
-        Ok(publish::view(&pass, model, self.totals.clone()))
+        view.totals = self.totals.clone();
+        Ok(view)
     }
 
     /// Groups are told that nothing could be written down, and hence nothing was done.

@@ -46,7 +46,7 @@ impl Ledger for Forgetful {
         self.ledger.append(entries).await
     }
 
-    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
+    async fn put_bodies(&self, bodies: Vec<Body>, now: Timestamp) -> Result<Vec<Digest>, PortError> {
         self.ledger.put_bodies(bodies, now).await
     }
 

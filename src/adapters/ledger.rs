@@ -8,6 +8,7 @@ mod verify;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -196,17 +197,12 @@ impl Ledger for SqliteLedger {
         // Forgotten until the commit has been answered: after a failure it is read anew.
         let known_end = end.take();
         let mut transaction = self.pool.begin().await.map_err(|e| failed("append to the ledger", &e))?;
-        let (mut seq, mut previous) = match known_end {
+        let (seq, previous) = match known_end {
             Some(known) => known,
             None => chain::end(&mut transaction).await?,
         };
-        let mut rows = Vec::with_capacity(entries.len());
-        for new in entries {
-            seq += 1;
-            let link = chain::link(seq, previous, &new)?;
-            previous = link.digest.clone();
-            rows.push((seq, link, new));
-        }
+        // Canonical JSON and digests are work: beside the caller, who may have some of its own.
+        let (rows, new_end) = off_thread(move || linked(entries, seq, previous)).await?;
         // Many rows a statement: each statement is a trip to SQLite's thread and back.
         for some in rows.chunks(ROWS_A_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO entries (seq, canonical, digest, at, namespace, name, tick, kind) ");
@@ -224,16 +220,13 @@ impl Ledger for SqliteLedger {
         }
         let numbers = rows.iter().map(|(seq, _, _)| *seq).collect();
         transaction.commit().await.map_err(|e| failed("append to the ledger", &e))?;
-        *end = Some((seq, previous));
+        *end = Some(new_end);
         Ok(numbers)
     }
 
-    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
-        let mut rows = Vec::with_capacity(bodies.len());
-        for body in bodies {
-            let content = chain::canonical(body)?;
-            rows.push((chain::sha256(content.as_bytes()), content));
-        }
+    async fn put_bodies(&self, bodies: Vec<Body>, now: Timestamp) -> Result<Vec<Digest>, PortError> {
+        let with_digest = |body: Body| chain::canonical(&body).map(|content| (chain::sha256(content.as_bytes()), content));
+        let rows = off_thread(move || bodies.into_iter().map(with_digest).collect::<Result<Vec<_>, _>>()).await?;
         let mut transaction = self.pool.begin().await.map_err(|e| failed("store bodies", &e))?;
         for some in rows.chunks(ROWS_A_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bodies (digest, content, last_used) ");
@@ -317,6 +310,29 @@ impl Ledger for SqliteLedger {
     }
 }
 
+/// Each entry in its place after the one at `seq`, and the chain's new end.
+fn linked(
+    entries: Vec<NewEntry>,
+    mut seq: u64,
+    mut previous: Digest,
+) -> Result<(Vec<(u64, chain::Link, NewEntry)>, (u64, Digest)), PortError> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for new in entries {
+        seq += 1;
+        let link = chain::link(seq, previous, &new)?;
+        previous = link.digest.clone();
+        rows.push((seq, link, new));
+    }
+    Ok((rows, (seq, previous)))
+}
+
+/// Runs what only computes on a thread of its own.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T, PortError> + Send + 'static) -> Result<T, PortError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| PortError::Failed { action: "prepare the ledger's rows".into(), detail: error.to_string() })?
+}
+
 fn past_decision(entry: &Entry) -> Option<PastDecision> {
     let EntryBody::Outcome(outcome) = &entry.body else { return None };
     Some(PastDecision {
@@ -339,7 +355,7 @@ impl State for SqliteLedger {
         if memory.version != MEMORY_VERSION {
             return Ok(None);
         }
-        memory.planner = self.load_part::<PlannerMemory>("planner").await?.unwrap_or_default();
+        memory.planner = self.load_part::<Arc<PlannerMemory>>("planner").await?.unwrap_or_default();
         Ok(Some(memory))
     }
 
@@ -352,7 +368,7 @@ impl State for SqliteLedger {
         let without_planner = Memory {
             version: memory.version,
             tick: memory.tick,
-            planner: PlannerMemory::default(),
+            planner: Arc::default(),
             gate: memory.gate.clone(),
             dialogues: memory.dialogues.clone(),
         };
@@ -443,8 +459,8 @@ mod tests {
         let ledger = SqliteLedger::in_memory().await.unwrap();
         let body = Body::Evidence(Evidence { targets: Vec::new(), events: Vec::new(), guardrail: None });
         let at = |s| Timestamp::from_second(s).unwrap();
-        let first = ledger.put_bodies(std::slice::from_ref(&body), at(10)).await.unwrap().remove(0);
-        let second = ledger.put_bodies(&[body.clone(), body.clone()], at(20)).await.unwrap().remove(1);
+        let first = ledger.put_bodies(vec![body.clone()], at(10)).await.unwrap().remove(0);
+        let second = ledger.put_bodies(vec![body.clone(), body.clone()], at(20)).await.unwrap().remove(1);
         assert_eq!(first, second);
         assert_eq!(ledger.prune(at(20)).await.unwrap(), 0, "used again at 20");
         assert_eq!(ledger.body(&first).await.unwrap(), Some(body));

@@ -95,7 +95,7 @@ impl Fixture {
 
         self.open(812, &["front", "back"]).await;
         let web = replicas("t812-model-1", "front", "web", Origin::Model, (4, 7));
-        let transcript = ledger.put_bodies(&[Body::Dialogue(dialogue())], at(812)).await.unwrap().remove(0);
+        let transcript = ledger.put_bodies(vec![Body::Dialogue(dialogue())], at(812)).await.unwrap().remove(0);
         let intent = Intent {
             proposal: web.id.clone(),
             origin: Origin::Model,
@@ -135,7 +135,7 @@ impl Fixture {
 
     async fn open(&self, tick: u64, groups: &[&str]) {
         for group in groups {
-            let evidence = self.server.ledger.put_bodies(&[Body::Evidence(evidence(group))], at(tick)).await.unwrap().remove(0);
+            let evidence = self.server.ledger.put_bodies(vec![Body::Evidence(evidence(group))], at(tick)).await.unwrap().remove(0);
             let modes = targets(group).into_iter().map(|key| (key, Modes::all(Mode::Auto))).collect();
             self.append(tick, group, EntryBody::Opened(Opened { evidence, modes, metrics: SourceHealth::Ok })).await;
         }

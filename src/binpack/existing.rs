@@ -1,5 +1,8 @@
 //! Pods onto the nodes there are, in order of priority, the node that kube-scheduler would like best first.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::PackRequest;
 use crate::domain::workload::ResourceList;
 use crate::scheduling::{count_that_fits, least_allocated, matches_terms, tolerates_all};
@@ -13,7 +16,7 @@ pub(super) fn place(request: &PackRequest<'_>, left: &mut [u32]) -> Vec<u32> {
         if *left == 0 {
             continue;
         }
-        let mut fitting: Vec<(std::cmp::Reverse<u64>, usize, u32)> = Vec::new();
+        let mut fitting: Vec<(u64, Reverse<usize>, u32)> = Vec::new();
         for (slot, (index, room)) in rooms.iter().enumerate() {
             let count = count_that_fits(&class.shape.requests, room);
             let node = &request.nodes[*index];
@@ -22,11 +25,12 @@ pub(super) fn place(request: &PackRequest<'_>, left: &mut [u32]) -> Vec<u32> {
                 && tolerates_all(&class.shape.tolerations, &node.taints).is_ok()
             {
                 let score = least_allocated(&class.shape.requests, &node.allocatable, room);
-                fitting.push((std::cmp::Reverse(score), slot, count));
+                fitting.push((score, Reverse(slot), count));
             }
         }
-        fitting.sort_unstable();
-        for (_, slot, count) in fitting {
+        // A heap, since a few of thousands of nodes are taken as a rule.
+        let mut fitting = BinaryHeap::from(fitting);
+        while let Some((_, Reverse(slot), count)) = fitting.pop() {
             let taken = count.min(*left);
             let mut used = ResourceList::default();
             used.add(&super::offers::one_pod(&class.shape.requests), taken);

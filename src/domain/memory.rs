@@ -25,8 +25,8 @@ pub struct Memory {
     pub version: u32,
     /// The last tick that was taken.
     pub tick: TickId,
-    /// The planner's part.
-    pub planner: PlannerMemory,
+    /// The planner's part: shared with the snapshot it was carried into, since it is large.
+    pub planner: Arc<PlannerMemory>,
     /// The gate's part; nothing but the gate writes it.
     pub gate: GateMemory,
     /// When each group was last looked at by the model, and why.
@@ -38,7 +38,7 @@ impl Default for Memory {
         Self {
             version: MEMORY_VERSION,
             tick: TickId::default(),
-            planner: PlannerMemory::default(),
+            planner: Arc::default(),
             gate: GateMemory::default(),
             dialogues: BTreeMap::new(),
         }

@@ -40,6 +40,12 @@ impl Series {
         self.start.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
     }
 
+    /// Time of sample `index` in seconds of the epoch, for loops over many.
+    #[must_use]
+    pub fn second(&self, index: usize) -> i64 {
+        self.start.as_second().saturating_add(i64::from(self.step_s).saturating_mul(i64::try_from(index).unwrap_or(i64::MAX)))
+    }
+
     /// Time of the newest sample, gap or not.
     #[must_use]
     pub fn end(&self) -> Option<Timestamp> {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use rayon::prelude::*;
 
-use super::backtest::{LEAST_KNOWN, WARM_UP, fit};
+use super::backtest::{Fitted, LEAST_KNOWN, WARM_UP, fit};
 use super::model::{Model, ModelKind, Pace, Standing, offset_of};
 use super::shape::Shape;
 use super::state::{drifted, note, recall, recall_widths, remember, settle};
@@ -21,7 +22,7 @@ use crate::domain::snapshot::Snapshot;
 
 /// Quick fits a tick may do: each is a few dozen passes over two days, one or two milliseconds. A fresh fleet of 1,000 has its seasons within
 /// an hour. Where a fleet is so large that a turn takes longer than [`REFIT_AFTER`], shapes grow older; levels never do.
-const QUICK_FITS: usize = 24;
+const QUICK_FITS: usize = 18;
 /// Fits with every model a tick may do: each costs about as much as ten quick ones or more.
 const COMPLETE_FITS: usize = 2;
 /// Age at which a model is fitted anew.
@@ -61,7 +62,7 @@ pub fn load_signal<'a>(snapshot: &'a Snapshot, group: &Group, target: &TargetKey
 /// Outlooks for every target of every group that has a load signal. Models follow each tick and are refitted rarely, so many a tick.
 #[must_use]
 pub fn predict(snapshot: &Snapshot) -> Prediction {
-    let mut memory = snapshot.memory.planner.clone();
+    let mut memory = PlannerMemory::clone(&snapshot.memory.planner);
     memory.targets.retain(|key, _| snapshot.facts.workloads.contains_key(key));
     let loads: Vec<Load<'_>> = loads(snapshot);
     for load in &loads {
@@ -74,11 +75,10 @@ pub fn predict(snapshot: &Snapshot) -> Prediction {
         target.since.get_or_insert(snapshot.at);
     }
     let mut scratch = Vec::new();
-    for (load, effort) in due(&loads, &memory, snapshot.at) {
-        let Some(target) = memory.targets.get_mut(load.target) else { continue };
-        let known = Working::of_history(&load.signal.history, load.group.time_zone.zone());
-        let named = load.group.forecast_model.as_deref().and_then(ModelKind::named);
-        if let Some(fitted) = fit(&known, lead_minutes(target), named, effort == Effort::Complete) {
+    let due = due(&loads, &memory, snapshot.at);
+    let fits = fit_all(&due, &memory);
+    for ((load, effort), fitted) in due.into_iter().zip(fits) {
+        if let (Some(target), Some(fitted)) = (memory.targets.get_mut(load.target), fitted) {
             let old = target.forecaster.take();
             let complete = effort != Effort::First;
             let mut state = remember(fitted, snapshot.at, complete, &mut scratch);
@@ -160,6 +160,17 @@ fn due<'a>(loads: &'a [Load<'a>], memory: &PlannerMemory, now: Timestamp) -> Vec
     fits
 }
 
+/// Fits what is due, each core its share: a fit takes a hundred times as long as following a model. Answers in the order of `due`.
+fn fit_all(due: &[(&Load<'_>, Effort)], memory: &PlannerMemory) -> Vec<Option<Fitted>> {
+    let fit_one = |(load, effort): &(&Load<'_>, Effort)| {
+        let target = memory.targets.get(load.target)?;
+        let known = Working::of_history(&load.signal.history, load.group.time_zone.zone());
+        let named = load.group.forecast_model.as_deref().and_then(ModelKind::named);
+        fit(&known, lead_minutes(target), named, *effort == Effort::Complete)
+    };
+    due.par_iter().map(fit_one).collect()
+}
+
 fn enough(history: &History) -> bool {
     history.middle.values.iter().filter(|v| v.is_finite()).take(LEAST_KNOWN).count() >= LEAST_KNOWN
 }
@@ -192,11 +203,11 @@ fn follow(load: &Load<'_>, memory: &mut TargetMemory, now: Timestamp, scratch: &
         &unfitted
     };
     let mut at = stand(model, &history.middle, shift);
-    let since_middle = history.middle.end().unwrap_or(Timestamp::MIN);
+    let since_middle = history.middle.end().unwrap_or(Timestamp::MIN).as_second();
     let fine_share = f64::from(history.fine.step_s.max(1)) / GRID_STEP_S as f64;
-    let fresh = (0..history.fine.values.len()).rev().take_while(|i| history.fine.time(*i) > since_middle).count();
+    let fresh = (0..history.fine.values.len()).rev().take_while(|i| history.fine.second(*i) > since_middle).count();
     for index in history.fine.values.len() - fresh..history.fine.values.len() {
-        let local = history.fine.time(index).as_second() + shift;
+        let local = history.fine.second(index) + shift;
         match &mut at {
             Some(at) => model.follow(at, history.fine.values[index], local, fine_share),
             None => at = history.fine.values[index].is_finite().then(|| Standing::at(model, history.fine.values[index], local)),

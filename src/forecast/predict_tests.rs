@@ -1,5 +1,7 @@
 //! Ticks of prediction, in sentences.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -18,7 +20,7 @@ fn with_demand(days: f64, value: &dyn Fn(i64) -> f32) -> (Snapshot, TargetKey) {
 /// Ticks on until every kind of fit was made, and gives the last outlook.
 fn settled(snapshot: &mut Snapshot, key: &TargetKey) -> Arc<Outlook> {
     for _ in 0..3 {
-        snapshot.memory.planner = predict(snapshot).memory;
+        snapshot.memory.planner = Arc::new(predict(snapshot).memory);
     }
     predict(snapshot).outlooks[key].clone()
 }
@@ -77,7 +79,7 @@ fn an_announced_surge_multiplies_its_minutes() {
 #[test]
 fn errors_are_learned_when_their_time_has_come() {
     let (mut snapshot, key) = with_demand(5.0, &|_| 100.0);
-    snapshot.memory.planner = predict(&snapshot).memory;
+    snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
     let errors = |snapshot: &Snapshot| snapshot.memory.planner.targets[&key].forecaster.as_ref().unwrap().errors[0].len();
     let widths = |snapshot: &Snapshot| snapshot.memory.planner.targets[&key].forecaster.as_ref().unwrap().widths[0][5];
     let (before, narrow) = (errors(&snapshot), widths(&snapshot));
@@ -87,7 +89,7 @@ fn errors_are_learned_when_their_time_has_come() {
         let now = NOW + 60 * minute;
         snapshot.at = at(now);
         signal(&mut snapshot, &key, SignalName::Demand, history(now, 5.0, &unsteady));
-        snapshot.memory.planner = predict(&snapshot).memory;
+        snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
     }
     assert!(errors(&snapshot) > before, "{before}");
     assert!(widths(&snapshot) > narrow + 0.1, "{narrow} {}", widths(&snapshot));
@@ -96,8 +98,8 @@ fn errors_are_learned_when_their_time_has_come() {
 #[test]
 fn a_recreated_workload_starts_anew() {
     let (mut snapshot, key) = with_demand(5.0, &daily);
-    snapshot.memory.planner = predict(&snapshot).memory;
-    snapshot.memory.planner.targets.get_mut(&key).unwrap().capacity.samples = 99;
+    snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
+    Arc::make_mut(&mut snapshot.memory.planner).targets.get_mut(&key).unwrap().capacity.samples = 99;
     snapshot.facts.workloads.get_mut(&key).unwrap().uid = "another".into();
     let memory = predict(&snapshot).memory;
     assert_eq!(memory.targets[&key].capacity.samples, 0);
@@ -135,7 +137,7 @@ fn fits_are_spread_over_ticks() {
     let first = predict(&snapshot);
     assert_eq!((fitted(&first.memory), complete(&first.memory)), (QUICK_FITS, 0));
     assert_eq!(first.outlooks.len(), QUICK_FITS + 10, "all have an outlook all the same");
-    snapshot.memory.planner = first.memory;
+    snapshot.memory.planner = Arc::new(first.memory);
     let second = predict(&snapshot);
     assert_eq!((fitted(&second.memory), complete(&second.memory)), (QUICK_FITS + 10, COMPLETE_FITS));
 }
@@ -168,7 +170,7 @@ proptest! {
             state.widths.truncate(2);
             state.open.push_back((at(NOW), 77, f32::NAN));
         }
-        snapshot.memory.planner = memory;
+        snapshot.memory.planner = Arc::new(memory);
         for outlook in predict(&snapshot).outlooks.values() {
             prop_assert!(outlook.quantile(30, 0.9).is_finite());
         }

@@ -134,7 +134,7 @@ fn granted_headroom_counts_until_it_expires() {
         let headroom = Headroom { quantile_percent: 99, extra_lead_minutes: 50, until: at(until) };
         let uid = snapshot.facts.workloads[&key].uid.clone();
         let memory = TargetMemory { uid, headroom: Some(headroom), ..Default::default() };
-        snapshot.memory.planner.targets.insert(key.clone(), memory);
+        Arc::make_mut(&mut snapshot.memory.planner).targets.insert(key.clone(), memory);
         let (plan, memory) = plan(snapshot, predict(snapshot));
         (plan.targets[&key].replicas, memory.targets[&key].headroom)
     };
@@ -192,7 +192,7 @@ fn new_pods_go_to_new_nodes_and_the_answer_is_kept_while_nothing_changes() {
     assert!(!first.nodes.new_nodes.is_empty() && first.nodes.unschedulable.is_empty());
     assert!(first.nodes.lower_bound_per_hour.unwrap() <= first.nodes.cost_per_hour);
     assert!(first.targets.values().all(|t| t.basis.lead_s > 120.0), "pods that need a node wait for it");
-    snapshot.memory.planner = memory;
+    snapshot.memory.planner = Arc::new(memory);
     snapshot.at = at(NOW + 15);
     let (second, _) = plan(&snapshot, predict(&snapshot));
     assert_eq!(second.nodes.made, first.nodes.made, "packed once");

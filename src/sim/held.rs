@@ -53,7 +53,7 @@ impl Ledger for Held<dyn Ledger> {
         self.inner.append(entries).await
     }
 
-    async fn put_bodies(&self, bodies: &[Body], now: Timestamp) -> Result<Vec<Digest>, PortError> {
+    async fn put_bodies(&self, bodies: Vec<Body>, now: Timestamp) -> Result<Vec<Digest>, PortError> {
         let _hold = self.clock.hold();
         self.inner.put_bodies(bodies, now).await
     }

@@ -65,7 +65,7 @@ impl Ledger for NoLedger {
         Err(absent())
     }
 
-    async fn put_bodies(&self, _: &[Body], _: Timestamp) -> Result<Vec<Digest>, PortError> {
+    async fn put_bodies(&self, _: Vec<Body>, _: Timestamp) -> Result<Vec<Digest>, PortError> {
         Err(absent())
     }
 

@@ -1,5 +1,7 @@
 //! act | queue (world): what was released is written down, carried out, and written down again; what needs a person waits in the queue.
 
+use std::sync::Arc;
+
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 
@@ -145,7 +147,7 @@ impl Ticker {
     fn remember(&mut self, pass: &mut Pass, change: &Change) {
         match change {
             Change::Headroom(granted) => {
-                let target = self.memory.planner.targets.entry(granted.target.clone()).or_default();
+                let target = Arc::make_mut(&mut self.memory.planner).targets.entry(granted.target.clone()).or_default();
                 target.headroom = Some(Headroom {
                     quantile_percent: granted.quantile_percent,
                     extra_lead_minutes: granted.extra_lead_minutes,

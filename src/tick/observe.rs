@@ -1,7 +1,7 @@
 //! observe (world): everything one tick may know, frozen.
 
 use super::Settings;
-use crate::domain::memory::Memory;
+use crate::domain::memory::{GateMemory, Memory};
 use crate::domain::outcome::Outcome;
 use crate::domain::snapshot::Snapshot;
 use crate::ports::{PortError, Ports};
@@ -9,7 +9,8 @@ use crate::ports::{PortError, Ports};
 /// Past decisions a snapshot carries.
 const PAST_DECISIONS: usize = 200;
 
-/// Builds the snapshot. The cluster must answer; metrics may be missing, and then say so.
+/// Builds the snapshot, but for the gate's memory, which is settled on it first. The cluster must answer; metrics may be missing, and then
+/// say so.
 pub(super) async fn observe(ports: &Ports, settings: &Settings, memory: &Memory, outcomes: &[Outcome]) -> Result<Snapshot, PortError> {
     let at = ports.clock.now();
     let mut facts = ports.cluster.observe(at).await?;
@@ -31,7 +32,13 @@ pub(super) async fn observe(ports: &Ports, settings: &Settings, memory: &Memory,
         catalogue,
         limits: settings.limits,
         outcomes: outcomes.to_vec(),
-        memory: memory.clone(),
+        memory: Memory {
+            version: memory.version,
+            tick: memory.tick,
+            planner: memory.planner.clone(),
+            gate: GateMemory::default(),
+            dialogues: memory.dialogues.clone(),
+        },
         past: past?,
     })
 }

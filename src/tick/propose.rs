@@ -280,7 +280,7 @@ impl Ticker {
         let Ended { group, record, proposals } = ended;
         self.totals.count_dialogue(&record.end, record.usage);
         let (end, usage) = (record.end.clone(), record.usage);
-        let stored = self.ports.ledger.put_bodies(&[Body::Dialogue(record)], pass.snapshot.at).await;
+        let stored = self.ports.ledger.put_bodies(vec![Body::Dialogue(record)], pass.snapshot.at).await;
         let transcript = self.noted("ledger", stored).ok().and_then(|mut digests| digests.pop());
         match &end {
             DialogueEnd::Finished => {}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::{Pass, act};
 use crate::domain::limits::Group;
 use crate::domain::names::{GroupId, TargetKey};
@@ -12,11 +14,10 @@ use crate::domain::snapshot::Snapshot;
 use crate::ports::{Body, EntryFilter, NewEntry, PortError, Ports};
 
 /// Opens the tick for every group: what was known, by digest, and what was allowed. Gives the number of entries.
-pub(super) async fn open(ports: &Ports, pass: &Pass) -> Result<u64, PortError> {
-    let snapshot = &*pass.snapshot;
-    let bodies: Vec<Body> = snapshot.facts.groups.values().map(|group| Body::Evidence(evidence(snapshot, group))).collect();
-    let digests = ports.ledger.put_bodies(&bodies, snapshot.at).await?;
-    let mut entries = Vec::with_capacity(bodies.len());
+pub(super) async fn open(ports: &Ports, snapshot: &Snapshot) -> Result<u64, PortError> {
+    let bodies = snapshot.facts.groups.values().map(|group| Body::Evidence(evidence(snapshot, group))).collect();
+    let digests = ports.ledger.put_bodies(bodies, snapshot.at).await?;
+    let mut entries = Vec::with_capacity(digests.len());
     for ((id, group), evidence) in snapshot.facts.groups.iter().zip(digests) {
         let modes = group.targets.iter().map(|t| (t.key.clone(), snapshot.effective_modes(&t.key))).collect();
         let opened = Opened { evidence, modes, metrics: snapshot.metrics_health.clone() };
@@ -25,9 +26,8 @@ pub(super) async fn open(ports: &Ports, pass: &Pass) -> Result<u64, PortError> {
     append(ports, entries).await
 }
 
-/// Closes the tick for every group. Gives the number of entries.
-pub(super) async fn close(ports: &Ports, pass: &Pass, dry: bool) -> Result<u64, PortError> {
-    let at = ports.clock.now();
+/// The entries that close the tick, one for every group (pure).
+pub(super) fn closing(pass: &Pass, at: Timestamp, dry: bool) -> Vec<NewEntry> {
     let entries = pass.groups.iter().filter(|(id, _)| !id.is_fleet() || !pass.groups[*id].is_empty());
     let entries = entries.map(|(id, group)| {
         let (verdict, reason) = verdict(pass, id, dry);
@@ -41,10 +41,11 @@ pub(super) async fn close(ports: &Ports, pass: &Pass, dry: bool) -> Result<u64, 
         };
         act::entry(&pass.snapshot, id, at, EntryBody::Closed(Box::new(closed)))
     });
-    append(ports, entries.collect()).await
+    entries.collect()
 }
 
-async fn append(ports: &Ports, entries: Vec<NewEntry>) -> Result<u64, PortError> {
+/// Appends what there is. Gives the number of entries.
+pub(super) async fn append(ports: &Ports, entries: Vec<NewEntry>) -> Result<u64, PortError> {
     if entries.is_empty() {
         return Ok(0);
     }
