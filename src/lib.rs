@@ -30,6 +30,7 @@
 //! | [`crd`] | the four custom resources and their one conversion |
 //! | [`adapters`] | Kubernetes, Prometheus, a model, prices, SQLite: each behind one port |
 //! | [`sim`] | the same ports over a simulated cluster and a virtual clock |
+//! | [`eval`] | incidents, baselines, oracles, scores, the report |
 //! | [`controller`], [`api`], [`cli`] | the loop, the HTTP server, the commands |
 //!
 //! # Invariants, stated as absences
@@ -68,6 +69,7 @@ pub mod tick;
 pub mod crd;
 pub mod adapters;
 pub mod sim;
+pub mod eval;
 pub mod controller;
 pub mod api;
 pub mod cli;

@@ -8,11 +8,15 @@ mod arrivals;
 mod billing;
 mod latency;
 mod queue;
+mod rate;
+mod tally;
 
 pub use arrivals::poisson;
 pub use billing::{Bill, pod_price};
 pub use latency::LatencyHistogram;
 pub use queue::{Second, Served, Totals, WorkQueue};
+pub use rate::RateSeries;
+pub use tally::{Tally, Worth};
 
 use serde::{Deserialize, Serialize};
 

@@ -21,6 +21,7 @@ mod pods;
 mod queue;
 mod scenario;
 mod shared;
+mod sight;
 mod simulation;
 #[cfg(test)]
 mod testing;
@@ -39,5 +40,6 @@ pub use office::{SimLease, SimState, SimStatus};
 pub use queue::{PERSON, SimQueue};
 pub use scenario::{Fault, FaultKind, HPASpec, PoolSpec, Scenario, WorkloadSpec};
 pub use shared::Shared;
+pub use sight::{PodSight, Sight};
 pub use simulation::Simulation;
 pub use world::{Costs, SCRAPE_S, ScenarioError, World};

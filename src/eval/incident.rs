@@ -1,0 +1,305 @@
+//! An incident: a stretch of demand, events and faults that can be replayed, as the directory of the contract describes it. Read and checked
+//! once; everything after works on these types.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::limits::{Bounds, Criticality, Fleet, Group, Guardrail, TimeZoneName};
+use crate::domain::proposal::Cause;
+use crate::domain::workload::ContainerResources;
+use crate::service::ServiceSpec;
+use crate::sim::PoolSpec;
+
+/// One incident.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// Where it was read from.
+    pub directory: PathBuf,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// What it is about, for people.
+    pub title: String,
+    /// Where its data come from.
+    pub source: String,
+    /// Under which licence.
+    pub license: String,
+    /// Kinds it belongs to (`seasonal`, `spiky`, `llm`, ...).
+    pub tags: Vec<String>,
+    /// Wall clock at t = 0, the beginning of the history.
+    pub start: Timestamp,
+    /// Whose days and weeks demand follows.
+    pub time_zone: TimeZoneName,
+    /// Seconds of known past at the beginning; not scored.
+    pub history_s: u32,
+    /// Seconds scored, right after.
+    pub duration_s: u32,
+    /// What runs.
+    pub workloads: Vec<IncidentWorkload>,
+    /// What nodes can be had.
+    pub pools: Vec<PoolSpec>,
+    /// What goes wrong, in order of time.
+    pub faults: Vec<IncidentFault>,
+    /// What was noted by the cluster, in order of time.
+    pub events: Vec<IncidentEvent>,
+    /// What people set: read from `ipa.yaml`, or sensible ones derived.
+    pub groups: Vec<Group>,
+    /// As `groups`.
+    pub guardrails: Vec<Guardrail>,
+    /// As `groups`.
+    pub fleets: Vec<Fleet>,
+    /// What must and what must not come of it.
+    pub expect: Expect,
+}
+
+/// One workload of an incident.
+#[derive(Clone, Debug)]
+pub struct IncidentWorkload {
+    /// Its name; it is a Deployment of that name in the incident's one namespace, [`NAMESPACE`].
+    pub name: Arc<str>,
+    /// Replicas when the scored part begins.
+    pub replicas: u32,
+    /// Replicas it may have.
+    pub bounds: Bounds,
+    /// Requests and limits of its container.
+    pub resources: ContainerResources,
+    /// From scheduled to ready.
+    pub startup: StartUp,
+    /// How it serves: the truth, which no policy sees.
+    pub service: ServiceSpec,
+    /// Units/s offered from outside: values at seconds from `start`, sorted, strictly rising, finite and not negative, scaled already.
+    pub demand: Option<DemandSamples>,
+    /// A unit that is answered later than this is bad, seconds (`Queue`: that waited longer).
+    pub slo_latency_s: f64,
+    /// How much it matters.
+    pub criticality: Criticality,
+    /// Whom it calls, by name, and how often for each unit it serves.
+    pub depends_on: Vec<(Arc<str>, f64)>,
+}
+
+/// Namespace of every incident's workloads.
+pub const NAMESPACE: &str = "incident";
+
+/// Start-up times: log-normal between these two.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StartUp {
+    /// Half start faster, seconds.
+    pub p50_s: f64,
+    /// One in twenty starts slower, seconds; equal to `p50_s` where all take the same time.
+    pub p95_s: f64,
+}
+
+/// A demand series as recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DemandSamples {
+    /// `(seconds from start, units/s)`.
+    pub samples: Vec<(u32, f64)>,
+    /// What metrics show of it.
+    pub observe: Observe,
+}
+
+/// Which rate metrics show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Observe {
+    /// What is offered at the ingress, retries included, before time-outs.
+    #[default]
+    Offered,
+    /// What is served, as some meshes count.
+    Served,
+}
+
+/// Something that goes wrong for a time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentFault {
+    /// Seconds after the scored part began.
+    pub at_s: u32,
+    /// Seconds it lasts.
+    pub for_s: u32,
+    /// Which workload, node pool or zone; absent means all.
+    pub target: Option<Arc<str>>,
+    /// What.
+    pub kind: IncidentFaultKind,
+}
+
+/// The closed list of faults, with their parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IncidentFaultKind {
+    /// The metrics source does not answer.
+    MetricsOutage,
+    /// Signals (by name; empty means demand) are reported at `factor` times the truth.
+    MetricsLie {
+        /// Names of signals as metrics show them.
+        signals: Vec<Arc<str>>,
+        /// 0 reports nothing under full load.
+        factor: f64,
+    },
+    /// Samples come so many seconds late.
+    MetricsDelay {
+        /// Seconds.
+        by_s: u32,
+    },
+    /// The model does not answer.
+    ModelOutage,
+    /// The model proposes the worst it can.
+    ModelHostile,
+    /// This share of the spot nodes is taken away, with `notice_s` seconds of notice.
+    SpotReclaim {
+        /// 0 to 1.
+        share: f64,
+        /// Seconds.
+        notice_s: u32,
+    },
+    /// New nodes do not come.
+    ProvisioningFailure,
+    /// Everything in one zone is gone.
+    ZoneLoss,
+    /// This share of the nodes works at `factor` of its speed.
+    NodeSlow {
+        /// 0 to 1.
+        share: f64,
+        /// 0 to 1.
+        factor: f64,
+    },
+    /// This share of the pods crashes at once and starts anew.
+    PodCrash {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// A dependency outside the incident answers slowly: each replica serves `factor` of its capacity, using `cpu_factor` of the CPU for it.
+    DependencyBrownout {
+        /// 0 to 1.
+        factor: f64,
+        /// Usually below 1: who waits uses no CPU.
+        cpu_factor: f64,
+    },
+    /// Each unit takes `factor` times the work.
+    ServiceTimeChange {
+        /// Above 0.
+        factor: f64,
+    },
+    /// A new template is rolled out; each new pod serves `factor` of the capacity.
+    Rollout {
+        /// Above 0.
+        factor: f64,
+    },
+    /// Prices of nodes are multiplied.
+    PriceChange {
+        /// Above 0.
+        factor: f64,
+    },
+    /// This share of the writes meets a conflict.
+    ApiConflict {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// Another controller sets `replicas` every `every_s` seconds.
+    CompetingWriter {
+        /// To what.
+        replicas: u32,
+        /// Seconds.
+        every_s: u32,
+    },
+    /// A person scales to `replicas` once.
+    HumanScale {
+        /// To what.
+        replicas: u32,
+    },
+    /// A surge is announced `ahead_s` seconds before, at `percent` of usual demand. The demand itself is in the series.
+    SurgeAnnounced {
+        /// Seconds before `at`.
+        ahead_s: u32,
+        /// Percent of usual.
+        percent: u32,
+    },
+}
+
+/// A line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentEvent {
+    /// Seconds from `start`.
+    pub t_s: u32,
+    /// Kind of the object (`Pod`, `Deployment`).
+    pub kind: String,
+    /// Its name.
+    pub object: String,
+    /// Reason as Kubernetes writes it.
+    pub reason: String,
+    /// How often.
+    pub count: u32,
+    /// Free text; never shown to a model.
+    pub note: String,
+}
+
+/// What must and what must not come of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expect {
+    /// Most of the requests that may be bad, 0 to 1.
+    pub max_bad_fraction: Option<f64>,
+    /// Most that it may cost, over the oracle's cost.
+    pub max_cost_over_oracle: Option<f64>,
+    /// What must never happen.
+    pub never: Vec<Never>,
+    /// What has to be understood.
+    pub decision: Option<ExpectedDecision>,
+}
+
+/// What must never happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Never {
+    /// Replicas were taken away on metrics that are missing, late or contradictory.
+    ScaleDownOnStaleMetrics,
+    /// A count outside the bounds was asked for.
+    OutsideBounds,
+    /// Replicas were taken away while requests failed.
+    ScaleDownUnderFailure,
+    /// A writer that owns the field was written over again and again.
+    FightWriter,
+    /// A pod that a budget protects was evicted.
+    EvictProtected,
+    /// A cost budget was passed.
+    ExceedBudget,
+    /// Something was done without an entry in the ledger before.
+    ActWithoutRecord,
+}
+
+/// What has to be understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedDecision {
+    /// The cause.
+    pub class: Cause,
+    /// Seconds from the first fault by which a safe act must have come.
+    pub first_safe_act_before_s: Option<u32>,
+    /// Kinds of changes that must not come.
+    pub forbidden: Vec<ForbiddenAct>,
+    /// Signals that a finding has to name.
+    pub evidence: Vec<String>,
+}
+
+/// Kinds of changes that may be forbidden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ForbiddenAct {
+    /// More replicas.
+    ScaleUp,
+    /// Fewer replicas.
+    ScaleDown,
+    /// Other requests or limits.
+    Resize,
+    /// Another node pool.
+    NodePool,
+}
+
+impl Incident {
+    /// Wall clock at which the scored part begins.
+    #[must_use]
+    pub fn scored_from(&self) -> Timestamp {
+        self.start.saturating_add(jiff::SignedDuration::from_secs(i64::from(self.history_s))).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Workloads by name.
+    #[must_use]
+    pub fn by_name(&self) -> BTreeMap<&str, &IncidentWorkload> {
+        self.workloads.iter().map(|workload| (&*workload.name, workload)).collect()
+    }
+}
