@@ -1,4 +1,16 @@
 //! Evals: recorded incidents are replayed against policies, and what comes of it is scored. What is scored is the shipped tick, over the same
 //! ports as a cluster's.
+//!
+//! A [`suite::Suite`] is a grid of cells: incidents, policies, seeds, prices. Whoever is a [`cell::Runner`] runs one; [`suite`] runs them all on
+//! the cores there are and keeps what is finished ([`resume`]); [`score`] says what they come to, [`bootstrap`] how sure that is, and [`report`]
+//! shows it.
 
 pub mod incident;
+pub mod policy;
+pub mod forbidden;
+pub mod timeline;
+pub mod cell;
+pub mod value;
+pub mod row;
+#[cfg(test)]
+pub(crate) mod testing;
