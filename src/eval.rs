@@ -12,5 +12,8 @@ pub mod timeline;
 pub mod cell;
 pub mod value;
 pub mod row;
+pub mod progress;
+pub mod resume;
+pub mod suite;
 #[cfg(test)]
 pub(crate) mod testing;
