@@ -15,5 +15,9 @@ pub mod row;
 pub mod progress;
 pub mod resume;
 pub mod suite;
+pub mod bootstrap;
+pub mod score;
+pub mod words;
+pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -113,7 +113,7 @@ impl Suite {
     /// Runs all cells with `jobs` threads; those in `finished` are taken from there, and new ones added to it.
     ///
     /// # Errors
-    /// [`SuiteError`] of the first cell that failed, in the order of the grid among those that were begun. What was finished before is kept.
+    /// [`SuiteError`] of a cell that failed; no further ones are begun, and what was finished before is kept.
     pub fn run(&self, runner: &dyn Runner, finished: Option<&Finished>, jobs: usize, progress: &Progress) -> Result<Cells, SuiteError> {
         let mut names: Vec<&Arc<str>> = self.incidents.iter().map(|incident| &incident.name).collect();
         names.sort_unstable();
