@@ -6,6 +6,7 @@ mod chat;
 mod config;
 pub mod crd;
 mod demo;
+pub mod eval;
 mod output;
 mod proposals;
 mod report;

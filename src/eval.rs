@@ -18,6 +18,7 @@ pub mod suite;
 pub mod bootstrap;
 pub mod score;
 pub mod words;
+pub mod scoreboard;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
