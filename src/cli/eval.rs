@@ -284,7 +284,8 @@ mod tests {
     fn the_answer_is_no_when_the_floor_falls_below_the_scoreboard() {
         let directory = tempfile::tempdir().unwrap();
         let (board, page) = (directory.path().join("scoreboard.json"), directory.path().join("report.html"));
-        let quick = format!("x --policy hpa-tuned,ipa,oracle,oracle-rate --price 10 --jobs 1 --commit 0f3c --scoreboard {}", board.display());
+        let quick =
+            format!("x --policy hpa-tuned,ipa,oracle,oracle-rate --price 10 --jobs 1 --commit 0f3c --scoreboard {}", board.display());
         let first = quick.replace("--scoreboard", "--write-scoreboard") + &format!(" --report {}", page.display());
         assert_eq!(run(&first).score(shops(), &MadeUp::default(), Output::Json).unwrap(), Answer::Yes);
         assert!(std::fs::read_to_string(&page).unwrap().contains("0f3c"));

@@ -120,12 +120,7 @@ mod tests {
 
     fn page(suite: &Suite) -> String {
         let cells = suite.run(&MadeUp::default(), None, 2, &Progress::new(suite.size())).unwrap();
-        let header = Header {
-            commit: "0f3c<b>".into(),
-            version: "0.1.0".into(),
-            prompt_hash: "ab12cd34ef56".into(),
-            model: String::new(),
-        };
+        let header = Header { commit: "0f3c<b>".into(), version: "0.1.0".into(), prompt_hash: "ab12cd34ef56".into(), model: String::new() };
         render(suite, &cells, &score(suite, &cells), &header).unwrap()
     }
 

@@ -101,8 +101,7 @@ impl Finished {
             move |source| ResumeError::File { verb, path, source }
         };
         std::fs::create_dir_all(directory).map_err(failed("make the directory of"))?;
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed("open"))?;
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed("open"))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(ResumeError::Busy(path)),
@@ -275,6 +274,9 @@ mod tests {
     #[test]
     fn a_build_is_named_by_its_executable() {
         let build = this_build().unwrap();
-        assert!(build.starts_with(concat!(env!("CARGO_PKG_VERSION"), "+")) && build.len() == env!("CARGO_PKG_VERSION").len() + 17, "{build}");
+        assert!(
+            build.starts_with(concat!(env!("CARGO_PKG_VERSION"), "+")) && build.len() == env!("CARGO_PKG_VERSION").len() + 17,
+            "{build}"
+        );
     }
 }

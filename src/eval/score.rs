@@ -191,7 +191,8 @@ fn standing(cases: &[&Case], policy: Policy, interval: Option<Interval>) -> Stan
         policy,
         incidents: cases.iter().filter(|case| case.total(policy).is_some()).count(),
         gap_closed,
-        interval: gap_closed.and(interval),
+        // The two that make the scale are where they are by definition.
+        interval: gap_closed.and(interval).filter(|_| !matches!(policy, Policy::HpaTuned | Policy::OracleRate)),
         gap_closed_to_oracle: gap(Policy::Oracle),
         bad_fraction: cases.iter().map(|case| case.bad_share(policy)).sum::<Ratio>().value(),
         cost_over_oracle: cases.iter().map(|case| case.cost_over_oracle(policy)).sum::<Ratio>().value(),

@@ -156,7 +156,8 @@ impl Scoreboard {
         let held = self.entries.iter().filter(|entry| entry.policy == FLOOR);
         let fall = |committed: &Entry| {
             let same = |entry: &&Entry| {
-                (entry.price, &entry.kind, &entry.class, entry.policy) == (committed.price, &committed.kind, &committed.class, committed.policy)
+                (entry.price, &entry.kind, &entry.class, entry.policy)
+                    == (committed.price, &committed.kind, &committed.class, committed.policy)
             };
             let kind = match (now.entries.iter().find(same), committed.gap_closed) {
                 (None, _) => FallKind::NotMeasured,
@@ -216,8 +217,8 @@ mod tests {
         let scoreboard = measured(&MadeUp::default());
         let text = scoreboard.text().unwrap();
         assert_eq!(Scoreboard::parse(&text).unwrap(), scoreboard);
-        // All and two kinds, each over all classes and over three; four policies; a line each, and seven around them.
-        assert_eq!((scoreboard.entries.len(), text.lines().count()), (48, 48 + 7));
+        // All and two kinds, each over all classes and over three; four policies; a line each, and eight around them.
+        assert_eq!((scoreboard.entries.len(), text.lines().count()), (48, 48 + 8));
         assert_eq!(scoreboard.falls(&scoreboard).unwrap(), []);
     }
 
@@ -229,7 +230,8 @@ mod tests {
         assert!(falls[0].to_string().starts_with("ipa at price 10, all kinds, all start-ups: gap_closed is "), "{}", falls[0]);
         assert_eq!(wasteful.falls(&good).unwrap(), []);
         let patient = Scoreboard { tolerance: 0.99, ..good };
-        let least = |board: &Scoreboard| board.entries.iter().filter(|e| e.policy == Policy::Ipa).filter_map(|e| e.gap_closed).fold(9.0, f64::min);
+        let least =
+            |board: &Scoreboard| board.entries.iter().filter(|e| e.policy == Policy::Ipa).filter_map(|e| e.gap_closed).fold(9.0, f64::min);
         assert!(least(&patient) - least(&wasteful) < 0.99);
         assert_eq!(patient.falls(&wasteful).unwrap(), []);
     }

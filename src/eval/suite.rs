@@ -124,8 +124,7 @@ impl Suite {
             Some(_) => self.incidents.iter().map(|incident| incident_digest(&incident.directory)).collect::<Result<_, _>>()?,
             None => Vec::new(),
         };
-        let threads =
-            rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(|source| SuiteError::Threads { jobs, source })?;
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(jobs).build().map_err(|source| SuiteError::Threads { jobs, source })?;
         let places = self.places();
         let outcomes: Result<Vec<Outcome>, SuiteError> = threads.install(|| {
             // One by one from the front: cells take from milliseconds to minutes.

@@ -109,7 +109,8 @@ impl Runner for MadeUp {
         let late = if incident.workloads[0].startup.p50_s > 100.0 { 5 } else { 2 };
         let seen = |minute: usize, late: usize| rate(incident, minute.saturating_sub(late));
         let most = (0..MINUTES).map(|minute| rate(incident, minute)).fold(0.0, f64::max);
-        let cost = |replicas: f64, units: f64| 60.0 * replicas + f64::from(price) / CAPACITY * (units - 60.0 * CAPACITY * replicas).max(0.0);
+        let cost =
+            |replicas: f64, units: f64| 60.0 * replicas + f64::from(price) / CAPACITY * (units - 60.0 * CAPACITY * replicas).max(0.0);
         let cheapest = |units: f64| {
             let enough = (units / (60.0 * CAPACITY)).ceil();
             if cost(enough - 1.0, units) < cost(enough, units) { enough - 1.0 } else { enough }

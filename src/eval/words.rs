@@ -9,7 +9,8 @@ pub const UNKNOWN: &str = "–";
 #[must_use]
 pub fn percent(share: Option<f64>) -> String {
     let percent = share.map(|share| 100.0 * share);
-    percent.map_or_else(|| UNKNOWN.to_owned(), |percent| if percent < 9.995 { format!("{percent:.2} %") } else { format!("{percent:.1} %") })
+    percent
+        .map_or_else(|| UNKNOWN.to_owned(), |percent| if percent < 9.995 { format!("{percent:.2} %") } else { format!("{percent:.1} %") })
 }
 
 /// How many times as much: `1.18×`.

@@ -85,13 +85,20 @@ pub(super) fn calibration(suite: &Suite, cells: &Cells, price: u32) -> Option<Ca
 
 fn section(policy: Policy, scores: &[(String, ForecastScore)]) -> Calibration {
     let points: u64 = scores.iter().map(|(_, score)| score.points).sum();
-    let mean = |value: fn(&ForecastScore) -> f64| scores.iter().map(|(_, score)| value(score) * score.points as f64).sum::<f64>() / points as f64;
+    let mean =
+        |value: fn(&ForecastScore) -> f64| scores.iter().map(|(_, score)| value(score) * score.points as f64).sum::<f64>() / points as f64;
     let levels = [(0.5, mean(|s| s.coverage50)), (0.9, mean(|s| s.coverage90)), (0.95, mean(|s| s.coverage95))];
     let skill = scores.iter().map(|(_, score)| score.skill).sum::<f64>() / scores.len() as f64;
     Calibration {
         policy,
         incidents: scores.len(),
-        pooled: levels.iter().map(|(nominal, observed)| Pooled { nominal: format!("{:.0} %", nominal * 100.0), observed: format!("{:.1} %", observed * 100.0) }).collect(),
+        pooled: levels
+            .iter()
+            .map(|(nominal, observed)| Pooled {
+                nominal: format!("{:.0} %", nominal * 100.0),
+                observed: format!("{:.1} %", observed * 100.0),
+            })
+            .collect(),
         skill: words::gap(Some(skill)),
         plots: vec![reliability(scores, &levels), coverage(scores), skills(scores)],
     }
@@ -108,12 +115,14 @@ fn reliability(scores: &[(String, ForecastScore)], levels: &[(f64, f64); 3]) -> 
         title: format!("{who}: {:.1} % below the {:.0} % quantile", observed * 100.0, nominal * 100.0),
         strong,
     };
-    let each = scores.iter().flat_map(|(name, s)| [(0.5, s.coverage50), (0.9, s.coverage90), (0.95, s.coverage95)].map(|(n, o)| dot(n, o, name, false)));
+    let each = scores
+        .iter()
+        .flat_map(|(name, s)| [(0.5, s.coverage50), (0.9, s.coverage90), (0.95, s.coverage95)].map(|(n, o)| dot(n, o, name, false)));
     let pooled = levels.iter().map(|(nominal, observed)| dot(*nominal, *observed, "all", true));
     let from = 0.4f64.max(values.from);
     let rule = format!("M{} {}L{} {}", columns.at(from), values.at(from), columns.at(1.0), values.at(1.0));
-    let ticks = columns.ticks(&[0.5, 0.9, 0.95], 10.0, |v| v, |v| format!("{:.0} %", v * 100.0));
-    plot("What was promised and what came", "quantile", &values, ticks, None, rule, each.chain(pooled).collect())
+    let ticks = columns.ticks(&[0.5, 0.9, 0.95], 10.0, |v| v, |v| format!("{:.0}", v * 100.0));
+    plot("What was promised and what came", "quantile, %", &values, ticks, None, rule, each.chain(pooled).collect())
 }
 
 /// Coverage of the 90 % quantile, incident by incident, lowest first.
@@ -137,15 +146,33 @@ fn skills(scores: &[(String, ForecastScore)]) -> Plot {
     plot("Skill over the best naive forecast", "incidents, lowest first", &values, Vec::new(), None, rule, dots)
 }
 
-fn dots(scores: &[(String, ForecastScore)], values: &Scale, of: fn(&ForecastScore) -> f64, title: impl Fn(&str, f64) -> String) -> Vec<Dot> {
+fn dots(
+    scores: &[(String, ForecastScore)],
+    values: &Scale,
+    of: fn(&ForecastScore) -> f64,
+    title: impl Fn(&str, f64) -> String,
+) -> Vec<Dot> {
     let mut sorted: Vec<(f64, &str)> = scores.iter().map(|(name, score)| (of(score), name.as_str())).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
     let columns = Scale { from: -1.0, to: sorted.len() as f64, start: LEFT, end: RIGHT };
-    let dot = |(place, (value, name)): (usize, &(f64, &str))| Dot { x: columns.at(place as f64), y: values.at(*value), title: title(name, *value), strong: false };
+    let dot = |(place, (value, name)): (usize, &(f64, &str))| Dot {
+        x: columns.at(place as f64),
+        y: values.at(*value),
+        title: title(name, *value),
+        strong: false,
+    };
     sorted.iter().enumerate().map(dot).collect()
 }
 
-fn plot(title: &'static str, axis: &'static str, values: &Scale, columns: Vec<Tick>, band: Option<Band>, rule: String, dots: Vec<Dot>) -> Plot {
+fn plot(
+    title: &'static str,
+    axis: &'static str,
+    values: &Scale,
+    columns: Vec<Tick>,
+    band: Option<Band>,
+    rule: String,
+    dots: Vec<Dot>,
+) -> Plot {
     let shares: Vec<f64> = (-10..=10).map(|tenth| f64::from(tenth) / 10.0).collect();
     Plot {
         title,

@@ -102,7 +102,10 @@ mod tests {
 
     #[test]
     fn steps_between_ticks_are_round() {
-        assert_eq!([(100.0, 4), (130.0, 4), (7.0, 3), (0.9, 3), (0.0, 3)].map(|(top, most)| nice_step(top, most)), [50.0, 50.0, 5.0, 0.5, 1.0]);
+        assert_eq!(
+            [(100.0, 4), (130.0, 4), (7.0, 3), (0.9, 3), (0.0, 3)].map(|(top, most)| nice_step(top, most)),
+            [50.0, 50.0, 5.0, 0.5, 1.0]
+        );
         assert_eq!([2700, 86_400, 7 * 86_400].map(time_step), [600, 21_600, 172_800]);
     }
 

@@ -15,7 +15,7 @@ use super::key::{Key, key};
 const WIDTH: f64 = 400.0;
 /// Where the plot begins and ends.
 const LEFT: f64 = 38.0;
-const RIGHT: f64 = 394.0;
+const RIGHT: f64 = 384.0;
 const TOP: f64 = 6.0;
 const BOTTOM: f64 = 96.0;
 /// The strip below the plot in which bad minutes stand.
@@ -94,7 +94,8 @@ pub(super) fn incidents(suite: &Suite, cells: &Cells, scores: &Scores, price: u3
         let shown = cases.iter().find(|(case, _)| case.price == price);
         let policies = suite.policies.iter().map(|policy| PolicyLine { key: key(*policy), cells: cells_of(&cases, *policy) }).collect();
         let ours = suite.policies.iter().filter(|policy| policy.is_ours());
-        let gap = |policy: &Policy| format!("{policy} {}", words::gap(shown.and_then(|(case, _)| case.gap_closed(*policy, Policy::OracleRate))));
+        let gap =
+            |policy: &Policy| format!("{policy} {}", words::gap(shown.and_then(|(case, _)| case.gap_closed(*policy, Policy::OracleRate))));
         IncidentView {
             number,
             name: incident.name.to_string(),
@@ -102,7 +103,7 @@ pub(super) fn incidents(suite: &Suite, cells: &Cells, scores: &Scores, price: u3
             source: incident.source.clone(),
             license: incident.license.clone(),
             tags: incident.tags.join(", "),
-            class: StartupClass::of(incident).name(),
+            class: StartupClass::of(incident).title(),
             marks: shown.map(|(case, _)| case.marks.iter().map(|mark| told(*mark)).collect()).unwrap_or_default(),
             summary: ours.map(gap).collect::<Vec<_>>().join(" · "),
             open: open.contains(&&*incident.name),
@@ -216,7 +217,8 @@ mod tests {
 
     #[test]
     fn a_fleet_far_above_demand_does_not_flatten_the_chart() {
-        let timeline = |capacity: f32| Timeline { step_s: 60, demand: vec![50.0, 100.0], capacity: vec![capacity; 2], ..Timeline::default() };
+        let timeline =
+            |capacity: f32| Timeline { step_s: 60, demand: vec![50.0, 100.0], capacity: vec![capacity; 2], ..Timeline::default() };
         assert_eq!(top(&[(Policy::Hold, &timeline(150.0))]), 159.0);
         assert_eq!(top(&[(Policy::Hold, &timeline(9_000.0))]), 212.0);
     }

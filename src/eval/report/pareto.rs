@@ -19,6 +19,9 @@ const LINE: f64 = 15.0;
 /// Half the size of a point, and some air.
 const POINT: f64 = 9.0;
 
+/// Shares of about this are where the scale turns from linear to logarithmic.
+const LINEAR_BELOW: f64 = 0.0005;
+
 /// The plot of one price.
 #[derive(Debug, Serialize)]
 pub(super) struct Pareto {
@@ -43,6 +46,8 @@ struct Point {
     label_x: f64,
     label_y: f64,
     anchor: &'static str,
+    /// The label stands so far off that a line leads to it.
+    far: bool,
     title: String,
 }
 
@@ -60,19 +65,20 @@ pub(super) fn pareto(league: &League) -> Option<Pareto> {
     if both.is_empty() {
         return None;
     }
-    // Costs by their logarithm, since they are ratios; shares by their root, so that small ones are told apart and 0 has a place.
+    // Costs by their logarithm, since they are ratios.
     let costs = Scale { from: (least * 0.97).ln(), to: (most * 1.06).ln(), start: LEFT, end: RIGHT };
-    let shares = Scale { from: 0.0, to: (worst * 1.15).sqrt(), start: BOTTOM, end: TOP };
-    let places: Vec<(f64, f64)> = both.iter().map(|(_, cost, bad)| (costs.at(cost.ln()), shares.at(bad.sqrt()))).collect();
+    let shares = Scale { from: 0.0, to: spread(worst * 1.3), start: BOTTOM, end: TOP };
+    let places: Vec<(f64, f64)> = both.iter().map(|(_, cost, bad)| (costs.at(cost.ln()), shares.at(spread(*bad)))).collect();
     let mut taken: Vec<Taken> = places.iter().map(|(x, y)| Taken(x - POINT, y - POINT, x + POINT, y + POINT)).collect();
     let points = both.iter().zip(&places).map(|((standing, cost, bad), (x, y))| {
         let (label_x, label_y, anchor) = label(*x, *y, standing.policy.name(), &mut taken);
+        let far = (label_y - y).abs() > LINE;
         let title = format!("{}: cost {}, bad {}", standing.policy, words::times(Some(*cost)), words::percent(Some(*bad)));
-        Point { key: key(standing.policy), x: *x, y: *y, label_x, label_y, anchor, title }
+        Point { key: key(standing.policy), x: *x, y: *y, label_x, label_y, anchor, far, title }
     });
     let points = points.collect();
     let cost_values = [0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 50.0, 100.0];
-    let share_values = [0.0, 0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0];
+    let share_values = [0.0, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
     Some(Pareto {
         width: WIDTH,
         height: HEIGHT,
@@ -83,9 +89,14 @@ pub(super) fn pareto(league: &League) -> Option<Pareto> {
         middle: f64::midpoint(TOP, BOTTOM),
         center: f64::midpoint(LEFT, RIGHT),
         costs: costs.ticks(&cost_values, 42.0, f64::ln, |value| format!("{value}×")),
-        shares: shares.ticks(&share_values, 22.0, f64::sqrt, |value| format!("{} %", (value * 1e6).round() / 1e4)),
+        shares: shares.ticks(&share_values, 20.0, spread, |value| format!("{} %", (value * 1e6).round() / 1e4)),
         points,
     })
+}
+
+/// Shares by their logarithm, but for those near 0, which keep their place: 0.1 % and 1 % are told apart, and so are 1 % and 10 %.
+fn spread(share: f64) -> f64 {
+    (share / LINEAR_BELOW).asinh()
 }
 
 /// Where a label has room: right of its point, left, above, below, and then further away; the first that meets nothing taken.

@@ -177,8 +177,11 @@ fn line(standing: &Standing, scale: &Scale, wall: String) -> LeagueLine {
 
 /// Mean seconds a cell took.
 fn wall(scores: &Scores, policy: Policy, price: u32) -> String {
-    let (sum, count) =
-        scores.rows.iter().filter(|row| row.policy == policy && row.price == price).fold((0.0, 0u32), |(sum, n), row| (sum + row.wall_s, n + 1));
+    let (sum, count) = scores
+        .rows
+        .iter()
+        .filter(|row| row.policy == policy && row.price == price)
+        .fold((0.0, 0u32), |(sum, n), row| (sum + row.wall_s, n + 1));
     if count == 0 { words::UNKNOWN.to_owned() } else { format!("{:.2} s", sum / f64::from(count)) }
 }
 
@@ -191,13 +194,13 @@ fn group(league: &League, columns: &[Policy]) -> GroupLine {
         GroupCell {
             gap: words::gap(gap),
             interval: words::interval(standing.and_then(|standing| standing.interval)),
-            wash: (strength.abs().min(1.0) * 42.0).round() as u32,
+            wash: (strength.abs().min(1.0) * 30.0).round() as u32,
             tone: if strength < 0.0 { "tone-bad" } else { "tone-ipa" },
         }
     };
     GroupLine {
         kind: kind.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string),
-        class: class.map_or("all", |class| class.name()),
+        class: class.map_or("all", |class| class.title()),
         incidents: league.incidents,
         whole: class.is_none(),
         cells: columns.iter().map(cell).collect(),

@@ -79,7 +79,17 @@ impl StartupClass {
         }
     }
 
-    /// Its name, in every output.
+    /// Its name as people read it on a page.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Fast => "≤ 60 s",
+            Self::Medium => "≤ 180 s",
+            Self::Slow => "> 180 s",
+        }
+    }
+
+    /// Its name in files and in a terminal.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -223,7 +233,9 @@ mod tests {
 
     #[test]
     fn a_distance_below_a_twentieth_of_the_objective_is_not_divided_by() {
-        let gap = |rate| case(&[(Policy::HpaTuned, 100.0), (Policy::OracleRate, rate), (Policy::Ipa, 94.0)]).gap_closed(Policy::Ipa, Policy::OracleRate);
+        let gap = |rate| {
+            case(&[(Policy::HpaTuned, 100.0), (Policy::OracleRate, rate), (Policy::Ipa, 94.0)]).gap_closed(Policy::Ipa, Policy::OracleRate)
+        };
         assert_eq!(gap(95.1), None);
         assert_eq!(gap(95.0), Some(1.2));
         assert_eq!(gap(101.0), None);

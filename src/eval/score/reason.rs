@@ -40,7 +40,8 @@ pub fn worst(suite: &Suite, cases: &[Case], policy: Policy, price: u32, most: us
 fn reason(case: &Case, policy: Policy) -> Option<String> {
     let (own, tuned) = (case.total(policy)?, case.total(Policy::HpaTuned)?);
     let percent = |part: fn(&Value) -> f64| 100.0 * (part(&own) - part(&tuned)) / tuned.objective;
-    let mut parts = [("for replicas", percent(|v| v.paid)), ("for bad requests", percent(|v| v.bad)), ("for restarts", percent(|v| v.restarts))];
+    let mut parts =
+        [("for replicas", percent(|v| v.paid)), ("for bad requests", percent(|v| v.bad)), ("for restarts", percent(|v| v.restarts))];
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut words: Vec<String> = Vec::new();
     if case.failed.contains(&policy) {

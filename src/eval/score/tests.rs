@@ -57,7 +57,10 @@ fn nobody_beats_the_oracle_and_the_scale_holds_in_every_league() {
         let scope = Scope { price: 10, kind: kind.map(Arc::from), class };
         scores.leagues.iter().find(|league| league.scope == scope).map(|league| league.incidents)
     };
-    assert_eq!([sizes(None, None), sizes(Some("spiky"), None), sizes(Some("spiky"), Some(StartupClass::Slow))], [Some(18), Some(9), Some(3)]);
+    assert_eq!(
+        [sizes(None, None), sizes(Some("spiky"), None), sizes(Some("spiky"), Some(StartupClass::Slow))],
+        [Some(18), Some(9), Some(3)]
+    );
     assert_eq!(scores.overall(3).map(|league| league.scope.price), Some(3));
 }
 
@@ -72,7 +75,9 @@ fn totals_are_ratios_of_sums_and_each_incident_counts_by_its_ideal_cost() {
         let case = scores.cases.iter().find(|case| case.incident == incident && case.price == 10).unwrap();
         case.total(policy).unwrap()
     };
-    let part = |incident, one| (value(incident, Policy::HpaTuned).objective - value(incident, one).objective) / value(incident, Policy::HpaTuned).ideal;
+    let part = |incident, one| {
+        (value(incident, Policy::HpaTuned).objective - value(incident, one).objective) / value(incident, Policy::HpaTuned).ideal
+    };
     let (gained, distance) = (part(0, Policy::Ipa) + part(1, Policy::Ipa), part(0, Policy::OracleRate) + part(1, Policy::OracleRate));
     assert!((total - gained / distance).abs() < 1e-12);
 }
@@ -99,7 +104,8 @@ fn an_incident_with_too_little_past_is_reported_and_not_scored() {
         with_past("few-bursts", "llm", 3600),
     ]);
     let scores = scored(&suite, &MadeUp::default());
-    let marked: Vec<_> = scores.gap_rows(&suite).iter().filter(|row| row.price == 10).map(|row| row.marks.contains(&Mark::ShortPast)).collect();
+    let marked: Vec<_> =
+        scores.gap_rows(&suite).iter().filter(|row| row.price == 10).map(|row| row.marks.contains(&Mark::ShortPast)).collect();
     assert_eq!(marked, [true, false, false, true]);
     assert_eq!(scores.overall(10).unwrap().incidents, 2);
     assert!(scores.rows.iter().any(|row| &*row.incident == "short"));
@@ -132,7 +138,8 @@ fn a_policy_that_could_not_run_somewhere_is_judged_where_it_ran() {
     let scores = scored(&suite, &OnlyOne);
     let hpa = *scores.overall(10).unwrap().standings.iter().find(|standing| standing.policy == Policy::Hpa).unwrap();
     assert_eq!((hpa.incidents, hpa.interval), (1, None));
-    let alone = scores.cases.iter().find(|case| case.incident == 0 && case.price == 10).unwrap().gap_closed(Policy::Hpa, Policy::OracleRate);
+    let alone =
+        scores.cases.iter().find(|case| case.incident == 0 && case.price == 10).unwrap().gap_closed(Policy::Hpa, Policy::OracleRate);
     assert_eq!(hpa.gap_closed, alone);
 }
 
