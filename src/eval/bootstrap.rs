@@ -1,7 +1,7 @@
 //! How sure a ratio of sums is, by a paired bootstrap: incidents are drawn with replacement, then seeds within each that was drawn, and the same
 //! draw serves every policy, so that a hard day is hard for all of them.
 //!
-//! The interval is the percentile interval of 95 % (Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). Not BCa: its
+//! The interval is the percentile interval of 95 % (Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13). Not the `BCa` one: its
 //! acceleration would be estimated by leaving out one of what is often a handful of incidents, and a ratio of sums over few of them jumps then.
 
 use std::ops::{Add, AddAssign};
@@ -153,7 +153,9 @@ mod tests {
         assert_eq!(intervals(&[], 2, 4), [None, None]);
         let mut half = some;
         for seeds in &mut half[1..] {
-            seeds.iter_mut().for_each(|parts| parts[1] = Ratio::default());
+            for parts in seeds.iter_mut() {
+                parts[1] = Ratio::default();
+            }
         }
         assert!(matches!(intervals(&half, 2, 4)[..], [Some(_), None]), "the second covers one incident only");
     }

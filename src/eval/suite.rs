@@ -41,7 +41,7 @@ struct Place {
 /// The finished grid.
 #[derive(Debug, Default)]
 pub struct Cells {
-    cells: BTreeMap<Place, CellResult>,
+    by_place: BTreeMap<Place, CellResult>,
     /// Cells that could not be had, a sentence each.
     pub unfit: Vec<String>,
     /// Cells that an earlier run had finished.
@@ -143,10 +143,10 @@ impl Suite {
         let mut cells = Cells::default();
         for (place, outcome) in places.into_iter().zip(outcomes?) {
             match outcome {
-                Outcome::Ran(cell) => drop(cells.cells.insert(place, cell)),
+                Outcome::Ran(cell) => drop(cells.by_place.insert(place, cell)),
                 Outcome::Found(cell) => {
                     cells.found += 1;
-                    cells.cells.insert(place, cell);
+                    cells.by_place.insert(place, cell);
                 }
                 Outcome::Unfit(sentence) => cells.unfit.push(sentence),
             }
@@ -188,7 +188,7 @@ impl Cells {
     #[must_use]
     pub fn get(&self, incident: usize, policy: Policy, seed: u64, price: u32) -> Option<&CellResult> {
         let price = if policy.takes_price() { price } else { 0 };
-        self.cells.get(&Place { incident, policy, seed, price })
+        self.by_place.get(&Place { incident, policy, seed, price })
     }
 }
 
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn the_results_do_not_depend_on_the_number_of_threads() {
         let (suite, runner) = (suite(), MadeUp::default());
-        assert_eq!(run(&suite, &runner, 1).unwrap().cells, run(&suite, &runner, 3).unwrap().cells);
+        assert_eq!(run(&suite, &runner, 1).unwrap().by_place, run(&suite, &runner, 3).unwrap().by_place);
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
         let runner = MadeUp::default();
         let cells = resumed(&runner).unwrap();
         assert_eq!((cells.found as u32, runner.ran.load(Ordering::Relaxed)), (before, 20 - before));
-        assert_eq!(cells.cells, whole.cells);
+        assert_eq!(cells.by_place, whole.by_place);
         let again = MadeUp::default();
         assert_eq!((resumed(&again).unwrap().found, again.ran.load(Ordering::Relaxed)), (20, 0));
     }

@@ -107,7 +107,7 @@ impl Runner for MadeUp {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let arrivals: Vec<u64> = (0..MINUTES).map(|minute| poisson(&mut rng, 60.0 * rate(incident, minute))).collect();
         let late = if incident.workloads[0].startup.p50_s > 100.0 { 5 } else { 2 };
-        let seen = |minute: usize, late: usize| rate(incident, minute.saturating_sub(late));
+        let rate_before = |minute: usize, late: usize| rate(incident, minute.saturating_sub(late));
         let most = (0..MINUTES).map(|minute| rate(incident, minute)).fold(0.0, f64::max);
         let cost =
             |replicas: f64, units: f64| 60.0 * replicas + f64::from(price) / CAPACITY * (units - 60.0 * CAPACITY * replicas).max(0.0);
@@ -118,13 +118,13 @@ impl Runner for MadeUp {
         let replicas = |minute: usize| match policy {
             Policy::Hold => 8.0,
             Policy::StaticPeak => (most / CAPACITY).ceil() + 1.0,
-            Policy::Hpa | Policy::Vpa => (seen(minute, late) / CAPACITY / 0.7).ceil(),
-            Policy::Keda => (seen(minute, late) / CAPACITY / 0.75).ceil(),
-            Policy::HpaTuned => (seen(minute, late) / CAPACITY / 0.8).ceil(),
-            Policy::HpaHindsight => (seen(minute, late) / CAPACITY / 0.82).ceil(),
-            Policy::Ipa | Policy::IpaModel => (seen(minute, 1) / CAPACITY * (1.0 + self.spare.unwrap_or(0.1))).ceil(),
+            Policy::Hpa | Policy::Vpa => (rate_before(minute, late) / CAPACITY / 0.7).ceil(),
+            Policy::Keda => (rate_before(minute, late) / CAPACITY / 0.75).ceil(),
+            Policy::HpaTuned => (rate_before(minute, late) / CAPACITY / 0.8).ceil(),
+            Policy::HpaHindsight => (rate_before(minute, late) / CAPACITY / 0.82).ceil(),
+            Policy::Ipa | Policy::IpaModel => (rate_before(minute, 1) / CAPACITY * (1.0 + self.spare.unwrap_or(0.1))).ceil(),
             Policy::Oracle => cheapest(arrivals[minute] as f64),
-            Policy::OracleRate => cheapest(60.0 * seen(minute, 0) * 1.01),
+            Policy::OracleRate => cheapest(60.0 * rate_before(minute, 0) * 1.01),
         };
         let mut tally = Tally::default();
         let mut timeline = Timeline { step_s: 60, ..Timeline::default() };

@@ -31,10 +31,10 @@ pub struct Value {
 pub fn value(incident: &Incident, cell: &CellResult, price: u32) -> Option<Value> {
     let prices: Vec<f64> = cell.workloads.iter().map(|workload| workload.replica_price_per_hour.dollars()).collect();
     let mean = prices.iter().sum::<f64>() / prices.len().max(1) as f64;
-    let priced = prices.iter().all(|price| *price > 0.0);
+    let all_have_one = prices.iter().all(|price| *price > 0.0);
     let mut value = Value::default();
     for ((workload, result), replica_price) in incident.workloads.iter().zip(&cell.workloads).zip(&prices) {
-        let weight = if priced { replica_price / mean } else { 1.0 };
+        let weight = if all_have_one { replica_price / mean } else { 1.0 };
         let worth = worth(workload, price);
         let work = |units: u64| weight * units as f64 / worth.capacity;
         let restarts = Tally { cold_restarts: result.tally.cold_restarts, ..Tally::default() };
@@ -48,7 +48,7 @@ pub fn value(incident: &Incident, cell: &CellResult, price: u32) -> Option<Value
     }
     let model = cell.model.cost.dollars();
     if model > 0.0 {
-        if !priced {
+        if !all_have_one {
             return None;
         }
         let seconds = model / mean * 3600.0;

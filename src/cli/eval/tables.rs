@@ -17,10 +17,10 @@ pub(super) fn text(suite: &Suite, scores: &Scores) -> String {
     let mut out = String::new();
     for &price in &suite.prices {
         let of_price = scores.cases.iter().filter(|case| case.price == price);
-        let (scored, reported): (Vec<_>, Vec<_>) = of_price.partition(|case| case.is_scored());
+        let (counted, reported): (Vec<_>, Vec<_>) = of_price.partition(|case| case.is_scored());
         let goal = if GOAL_PRICES.contains(&price) { "" } else { ", no goal" };
         // Writing to a `String` cannot fail.
-        let _ = writeln!(out, "Price {price}{goal}: {} incidents scored, {} reported only", scored.len(), reported.len());
+        let _ = writeln!(out, "Price {price}{goal}: {} incidents scored, {} reported only", counted.len(), reported.len());
         if let Some(league) = scores.overall(price) {
             push(&mut out, &standings(league));
             push(&mut out, &groups(suite, scores, price));

@@ -72,7 +72,7 @@ pub(super) fn pareto(league: &League) -> Option<Pareto> {
     let mut taken: Vec<Taken> = places.iter().map(|(x, y)| Taken(x - POINT, y - POINT, x + POINT, y + POINT)).collect();
     let points = both.iter().zip(&places).map(|((standing, cost, bad), (x, y))| {
         let (label_x, label_y, anchor) = label(*x, *y, standing.policy.name(), &mut taken);
-        let far = (label_y - y).abs() > LINE;
+        let far = anchor != "middle" && (label_y - y).abs() > 1.0;
         let title = format!("{}: cost {}, bad {}", standing.policy, words::times(Some(*cost)), words::percent(Some(*bad)));
         Point { key: key(standing.policy), x: *x, y: *y, label_x, label_y, anchor, far, title }
     });

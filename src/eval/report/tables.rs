@@ -105,7 +105,7 @@ pub(super) fn price(suite: &Suite, scores: &Scores, price: u32, shown: u32) -> P
     let standings = league.map(|league| by_gap(&league.standings)).unwrap_or_default();
     let lowest = standings.iter().filter_map(|s| s.interval.map(|i| i.low).or(s.gap_closed)).fold(-0.2, f64::min).max(FARTHEST.0);
     let highest = standings.iter().filter_map(|s| s.interval.map(|i| i.high).or(s.gap_closed)).fold(1.1, f64::max).min(FARTHEST.1);
-    let scale = Scale { from: lowest - 0.05, to: highest + 0.05, start: 4.0, end: WHISKER - 4.0 };
+    let scale = Scale { from: lowest - 0.05, to: highest + 0.05, start: 6.0, end: WHISKER - 6.0 };
     let columns: Vec<Policy> = suite.policies.iter().copied().filter(|p| !matches!(p, Policy::HpaTuned | Policy::OracleRate)).collect();
     let groups = scores.leagues.iter().filter(|league| league.scope.price == price);
     let of_price = scores.cases.iter().filter(|case| case.price == price);

@@ -180,8 +180,8 @@ impl Case {
     /// nobody could have run a bound.
     #[must_use]
     pub fn cost_over_oracle(&self, policy: Policy) -> Ratio {
-        let known = self.marks.contains(&Mark::Bound) || self.episodes.iter().all(|episode| !episode.contains_key(&Policy::Oracle));
-        let oracle = if known { Policy::OracleRate } else { Policy::Oracle };
+        let bound_only = self.marks.contains(&Mark::Bound) || self.episodes.iter().all(|episode| !episode.contains_key(&Policy::Oracle));
+        let oracle = if bound_only { Policy::OracleRate } else { Policy::Oracle };
         let part = |episode: &BTreeMap<Policy, Value>| {
             let (oracle, own) = (episode.get(&oracle)?, episode.get(&policy)?);
             (own.ideal > 0.0).then(|| Ratio { top: own.paid / own.ideal, bottom: oracle.paid / own.ideal })

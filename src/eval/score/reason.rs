@@ -47,7 +47,12 @@ fn reason(case: &Case, policy: Policy) -> Option<String> {
     if case.failed.contains(&policy) {
         words.push("did what is forbidden".to_owned());
     }
-    words.extend(parts.iter().filter(|(_, percent)| percent.abs() >= 0.5).map(|(what, percent)| format!("{percent:+.0} % {what}")));
+    words.extend(
+        parts
+            .iter()
+            .filter(|(_, percent)| percent.abs() >= 0.5)
+            .map(|(what, percent)| format!("{}{:.0} % {what}", if *percent < 0.0 { "−" } else { "+" }, percent.abs())),
+    );
     if words.is_empty() {
         words.push("no part differs by half a percent".to_owned());
     }

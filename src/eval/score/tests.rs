@@ -123,18 +123,20 @@ fn a_forbidden_act_fails_the_incident_whatever_it_scored() {
     assert_eq!(scores.misses[0].to_string(), "one: ipa at price 3: did what is forbidden: OutsideBounds after 1m30s (seed 1)");
 }
 
+/// A world in which `hpa` cannot run on one of the incidents.
+struct OnlyOne;
+impl Runner for OnlyOne {
+    fn run(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+        if policy == Policy::Hpa && &*incident.name == "two" {
+            return Err(RunError::Unfit("no".into()));
+        }
+        MadeUp::default().run(incident, policy, seed, price)
+    }
+}
+
 #[test]
 fn a_policy_that_could_not_run_somewhere_is_judged_where_it_ran() {
     let suite = suite(vec![seasonal("one", 30), seasonal("two", 30)]);
-    struct OnlyOne;
-    impl Runner for OnlyOne {
-        fn run(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
-            if policy == Policy::Hpa && &*incident.name == "two" {
-                return Err(RunError::Unfit("no".into()));
-            }
-            MadeUp::default().run(incident, policy, seed, price)
-        }
-    }
     let scores = scored(&suite, &OnlyOne);
     let hpa = *scores.overall(10).unwrap().standings.iter().find(|standing| standing.policy == Policy::Hpa).unwrap();
     assert_eq!((hpa.incidents, hpa.interval), (1, None));
