@@ -5,12 +5,14 @@ use super::bootstrap::Interval;
 /// What stands where nothing is known.
 pub const UNKNOWN: &str = "–";
 
-/// A share as percent: `0.42 %`.
+/// A share as percent: `0.42 %`, which no line break parts.
 #[must_use]
 pub fn percent(share: Option<f64>) -> String {
     let percent = share.map(|share| 100.0 * share);
-    percent
-        .map_or_else(|| UNKNOWN.to_owned(), |percent| if percent < 9.995 { format!("{percent:.2} %") } else { format!("{percent:.1} %") })
+    percent.map_or_else(
+        || UNKNOWN.to_owned(),
+        |percent| if percent < 9.995 { format!("{percent:.2}\u{a0}%") } else { format!("{percent:.1}\u{a0}%") },
+    )
 }
 
 /// How many times as much: `1.18×`.
@@ -42,7 +44,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_what_is_unknown_is_a_dash() {
-        assert_eq!([percent(Some(0.0042)), percent(Some(0.1234)), percent(None)], ["0.42 %", "12.3 %", "–"]);
+        assert_eq!([percent(Some(0.0042)), percent(Some(0.1234)), percent(None)], ["0.42\u{a0}%", "12.3\u{a0}%", "–"]);
         assert_eq!([times(Some(1.178)), times(None)], ["1.18×", "–"]);
         assert_eq!([gap(Some(0.421)), gap(Some(-0.1)), gap(Some(-0.001)), gap(None)], ["0.42", "−0.10", "0.00", "–"]);
         assert_eq!([interval(Some(Interval { low: -0.2, high: 0.5 })), interval(None)], ["[−0.20, 0.50]", ""]);

@@ -104,7 +104,7 @@ fn label(x: f64, y: f64, text: &str, taken: &mut Vec<Taken>) -> (f64, f64, &'sta
     let width = LETTER * text.chars().count() as f64;
     let beside = |dy: f64| [(POINT + 3.0, dy, "start"), (-POINT - 3.0, dy, "end")];
     let over = [(0.0, -LINE, "middle"), (0.0, LINE, "middle")];
-    let further = (1..=6).flat_map(|line| [f64::from(line) * -LINE, f64::from(line) * LINE]).flat_map(beside);
+    let further = (1..=6).map(|line| (f64::from(line) + 0.6) * LINE).flat_map(|dy| [-dy, dy]).flat_map(beside);
     let mut places = beside(0.0).into_iter().chain(over).chain(further).map(|(dx, dy, anchor)| {
         let from = match anchor {
             "start" => x + dx,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::policy::Policy;
 use super::super::suite::Suite;
 use super::super::value::Value;
+use super::super::words;
 use super::Case;
 
 /// A case in which a policy does badly.
@@ -43,19 +44,19 @@ fn reason(case: &Case, policy: Policy) -> Option<String> {
     let mut parts =
         [("for replicas", percent(|v| v.paid)), ("for bad requests", percent(|v| v.bad)), ("for restarts", percent(|v| v.restarts))];
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let mut words: Vec<String> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
     if case.failed.contains(&policy) {
-        words.push("did what is forbidden".to_owned());
+        said.push("did what is forbidden".to_owned());
     }
-    words.extend(
+    said.extend(
         parts
             .iter()
             .filter(|(_, percent)| percent.abs() >= 0.5)
-            .map(|(what, percent)| format!("{}{:.0} % {what}", if *percent < 0.0 { "−" } else { "+" }, percent.abs())),
+            .map(|(what, percent)| format!("{}{:.0}\u{a0}% {what}", if *percent < 0.0 { "−" } else { "+" }, percent.abs())),
     );
-    if words.is_empty() {
-        words.push("no part differs by half a percent".to_owned());
+    if said.is_empty() {
+        said.push("no part differs by half a percent".to_owned());
     }
-    let share = |value: &Value| if value.arrived_work > 0.0 { 100.0 * value.bad_work / value.arrived_work } else { 0.0 };
-    Some(format!("{} (bad {:.2} %, hpa-tuned {:.2} %)", words.join(", "), share(&own), share(&tuned)))
+    let share = |value: &Value| words::percent((value.arrived_work > 0.0).then(|| value.bad_work / value.arrived_work));
+    Some(format!("{} (bad {}, hpa-tuned {})", said.join(", "), share(&own), share(&tuned)))
 }
