@@ -5,13 +5,13 @@ use crate::domain::limits::Bounds;
 use proptest::prelude::*;
 
 const BOUNDS: Bounds = Bounds { min: 1, max: 100 };
-const REQUEST: u64 = 1000;
+const REQUEST: u32 = 1000;
 
 fn ready(cpu_milli: i64) -> ObservedPod {
     ObservedPod {
         started_s: Some(-10_000),
         ready: Some(Readiness { ready: true, since_s: -9_000 }),
-        cpu_request_milli: Some(REQUEST),
+        cpu_request_milli: Some(REQUEST.into()),
         memory_request_bytes: Some(1 << 20),
         cpu: Some(sample(cpu_milli)),
         ..ObservedPod::default()
@@ -29,7 +29,7 @@ fn seen(pods: Vec<ObservedPod>) -> Observation {
 
 /// So many ready pods at so many percent of their request.
 fn busy(pods: u32, percent: i64) -> Observation {
-    seen(vec![ready(percent * REQUEST as i64 / 100); pods as usize])
+    seen(vec![ready(percent * i64::from(REQUEST) / 100); pods as usize])
 }
 
 fn rules(window_s: u32, select: Select, policies: &[(Step, u32)]) -> ScalingRules {
@@ -277,8 +277,8 @@ proptest! {
             }
             let measured = replicas - missing - unready;
             let counts = PodMetrics {
-                usage_milli: u64::from(measured) * percent as u64 * REQUEST / 100,
-                request_milli: REQUEST,
+                usage_milli: u64::from(measured * REQUEST) * percent.unsigned_abs() / 100,
+                request_milli: REQUEST.into(),
                 measured,
                 unready,
                 missing,

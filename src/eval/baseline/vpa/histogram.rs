@@ -123,9 +123,9 @@ mod tests {
         let late = 1_700_000_000;
         histogram.add(1.0, late);
         histogram.add(4.0, late + DAY_S);
-        histogram.add(4.0, late + 120 * DAY_S);
+        histogram.add(8.0, late + 120 * DAY_S);
         assert!(histogram.weights.iter().all(|weight| weight.is_finite()));
-        histogram.remove(4.0, late + 120 * DAY_S);
+        histogram.remove(8.0, late + 120 * DAY_S);
         assert!(histogram.quantile(0.3) < 1.1 && histogram.quantile(0.4) > 4.0, "one to two as ever");
     }
 
