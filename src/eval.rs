@@ -5,6 +5,7 @@
 //! the cores there are and keeps what is finished ([`resume`]); [`score`] says what they come to, [`bootstrap`] how sure that is, and [`report`]
 //! shows it.
 
+pub mod baseline;
 pub mod incident;
 pub mod policy;
 pub mod forbidden;
