@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Pace;
-use super::scenario::{Fault, FaultKind, PoolSpec, Scenario};
+use super::scenario::{Fault, FaultKind, FaultTarget, PoolSpec, Scenario};
 use super::simulation::Simulation;
 use super::world::ScenarioError;
 use crate::domain::fleet::CapacityType;
@@ -60,6 +60,7 @@ pub fn scenario() -> Scenario {
         pools: vec![PoolSpec {
             name: "general".into(),
             instance_types: vec!["m6i.xlarge".into(), "m6i.2xlarge".into()],
+            zones: Vec::new(),
             capacity_types: vec![CapacityType::OnDemand],
             provisioning_s: 75,
             max: 40,
@@ -71,7 +72,7 @@ pub fn scenario() -> Scenario {
         faults: vec![Fault {
             from: after(LIE_AFTER),
             until: after(LIE_AFTER + LIE_FOR),
-            target: Some(TargetKey::deployment("shop", "inventory-api")),
+            target: Some(FaultTarget::Workload(TargetKey::deployment("shop", "inventory-api"))),
             kind: FaultKind::MetricsLie { signals: vec![SignalName::Demand], factor: 0.0 },
         }],
     }

@@ -7,6 +7,7 @@ use super::cluster::{SimActuator, SimCluster};
 use super::held::Held;
 use super::metrics::SimMetrics;
 use super::office::{SimLease, SimState, SimStatus};
+use super::prices::SimPrices;
 use super::queue::SimQueue;
 use super::scenario::Scenario;
 use super::shared::Shared;
@@ -34,17 +35,24 @@ impl Simulation {
     /// # Errors
     /// [`ScenarioError`] when the scenario does not fit together or not into the catalogue.
     pub async fn start(scenario: Scenario, seed: u64, pace: Pace, prices: Arc<dyn Prices>) -> Result<Self, ScenarioError> {
-        let start = scenario.start;
-        let world = Arc::new(Shared::new(World::new(scenario, prices.catalogue(start).await, seed)?));
-        Ok(Self {
-            clock: Arc::new(VirtualClock::new(start, pace)),
+        let catalogue = prices.catalogue(scenario.start).await;
+        Ok(Self::of(World::new(scenario, catalogue, seed)?, pace, prices))
+    }
+
+    /// Goes on with a world from where it stands: what was measured in it so far is the past of its signals.
+    #[must_use]
+    pub fn of(world: World, pace: Pace, prices: Arc<dyn Prices>) -> Self {
+        let clock = Arc::new(VirtualClock::new(world.now(), pace));
+        let world = Arc::new(Shared::new(world));
+        Self {
+            clock,
             queue: Arc::default(),
             status: Arc::default(),
             state: Arc::default(),
             metrics: Arc::new(SimMetrics::new(world.clone())),
+            prices: Arc::new(SimPrices::new(world.clone(), prices)),
             world,
-            prices,
-        })
+        }
     }
 
     /// All ports of a tick: the simulated ones, and a model and a ledger from outside, which hold the clock while they are waited for.
