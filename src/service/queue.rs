@@ -246,14 +246,7 @@ impl WorkQueue {
     }
 
     /// As `serve`, unit by unit: the first that waits takes the replica that is free first, and keeps it for as long as a unit takes.
-    fn serve_each(
-        &mut self,
-        spec: &ServiceSpec,
-        second: u64,
-        replicas: u32,
-        rate: f64,
-        told: &mut impl FnMut(Passed),
-    ) -> (u64, u64) {
+    fn serve_each(&mut self, spec: &ServiceSpec, second: u64, replicas: u32, rate: f64, told: &mut impl FnMut(Passed)) -> (u64, u64) {
         let unit_s = f64::from(replicas) / rate;
         self.idle = 0.0;
         while self.free.len() < replicas as usize {

@@ -280,3 +280,6 @@ impl World {
         of
     }
 }
+
+#[cfg(test)]
+mod tests;

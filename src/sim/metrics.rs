@@ -203,7 +203,8 @@ mod tests {
 
     /// `shop/web` with a fault from minute 5 to 10 after noon.
     fn faulty(kind: FaultKind) -> SimMetrics {
-        let fault = Fault { from: at(NOON + 5 * MINUTE), until: at(NOON + 10 * MINUTE), target: Some(FaultTarget::Workload(web().key)), kind };
+        let fault =
+            Fault { from: at(NOON + 5 * MINUTE), until: at(NOON + 10 * MINUTE), target: Some(FaultTarget::Workload(web().key)), kind };
         metrics(Scenario { faults: vec![fault], ..scenario(vec![web()]) })
     }
 

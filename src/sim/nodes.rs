@@ -253,7 +253,8 @@ impl World {
     pub(super) fn provision(&mut self) {
         let mut waiting: Vec<(usize, ResourceList)> =
             self.pending().into_iter().map(|(index, pod)| (index, self.workloads[index].pods[pod].requests())).collect();
-        let mut rooms: Vec<ResourceList> = self.nodes.iter().filter(|node| node.ready_at > self.now && !node.cordoned).map(SimNode::room).collect();
+        let mut rooms: Vec<ResourceList> =
+            self.nodes.iter().filter(|node| node.ready_at > self.now && !node.cordoned).map(SimNode::room).collect();
         waiting.retain(|(_, requests)| !take_first(&mut rooms, requests));
         waiting.sort_by(|a, b| (b.1.cpu, b.1.memory, a.0).cmp(&(a.1.cpu, a.1.memory, b.0)));
         while !waiting.is_empty() {

@@ -82,3 +82,76 @@ impl Sample {
         Some(self.cpu.unwrap_or(0.0) * share)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scenario::{Fault, FaultKind, Scenario};
+    use super::super::testing::{NOON, at, catalogue, replicas, scenario, web};
+    use super::*;
+
+    fn key() -> TargetKey {
+        TargetKey::deployment("shop", "web")
+    }
+
+    fn world(faults: Vec<Fault>) -> World {
+        World::new(Scenario { faults, ..scenario(vec![web()]) }, catalogue(), 1).unwrap()
+    }
+
+    fn from_minute_5(kind: FaultKind) -> Vec<Fault> {
+        vec![Fault { from: at(NOON + 300), until: at(NOON + 600), target: None, kind }]
+    }
+
+    #[test]
+    fn ready_pods_share_the_load_and_a_new_one_has_no_cpu_before_a_whole_window() {
+        let mut world = world(Vec::new());
+        assert_eq!(world.sight(&key()).unwrap().pods[0].cpu_milli, None, "nothing has been sampled yet");
+        world.advance_to(at(NOON + 120));
+        let sight = world.sight(&key()).unwrap();
+        assert_eq!((sight.at_s, sight.desired, sight.cpu_request_milli, sight.memory_request_bytes), (NOON + 120, 2, 1000, 512 << 20));
+        assert!((sight.demand.unwrap() - 40.0).abs() < 4.0 && sight.waiting < 60, "{sight:?}");
+        // 40 units/s at 16 m, over two, and 20 m each.
+        assert!(
+            sight.pods.iter().all(|pod| (280..400).contains(&pod.cpu_milli.unwrap()) && pod.memory_bytes > Some(200 << 20)),
+            "{sight:?}"
+        );
+        world.write(&replicas(&world, &key(), 3));
+        world.advance_to(at(NOON + 123));
+        let new = |world: &World| world.sight(&key()).unwrap().pods[2];
+        assert_eq!((new(&world).started_s, new(&world).ready_since_s, new(&world).cpu_milli), (Some(NOON + 121), None, None));
+        world.advance_to(at(NOON + 151));
+        assert_eq!((new(&world).ready_since_s, new(&world).cpu_milli), (Some(NOON + 151), Some(0)), "sampled while it started");
+        world.advance_to(at(NOON + 200));
+        assert!((180..300).contains(&new(&world).cpu_milli.unwrap()), "a third of the load: {:?}", new(&world));
+        assert_eq!(world.sight(&TargetKey::deployment("shop", "nobody")), None);
+    }
+
+    #[test]
+    fn pods_that_end_are_not_seen() {
+        let mut slow = web();
+        slow.service.base_latency_s = 20.0;
+        let mut world = World::new(scenario(vec![slow]), catalogue(), 1).unwrap();
+        world.advance_to(at(NOON + 60));
+        world.write(&replicas(&world, &key(), 1));
+        world.advance_to(at(NOON + 65));
+        assert_eq!((world.workloads[0].pods.len(), world.sight(&key()).unwrap().pods.len()), (2, 1));
+    }
+
+    #[test]
+    fn faults_of_metrics_strike_everybody() {
+        let seen = |kind: FaultKind, second: i64| {
+            let mut world = world(from_minute_5(kind));
+            world.advance_to(at(NOON + second));
+            let sight = world.sight(&key()).unwrap();
+            (sight.demand.map(f64::round), sight.pods[0].cpu_milli, sight.pods[0].memory_bytes.is_some())
+        };
+        let truth = seen(FaultKind::MetricsOutage, 299);
+        assert!(truth.0.is_some() && truth.1 > Some(200) && truth.2);
+        assert_eq!(seen(FaultKind::MetricsOutage, 400), (None, None, false));
+        let lie = |factor| FaultKind::MetricsLie { signals: vec![SignalName::Demand], factor };
+        assert_eq!((seen(lie(0.0), 400).0, seen(lie(0.0), 400).1), (Some(0.0), seen(lie(1.0), 400).1));
+        let late = FaultKind::MetricsDelay { by_s: 100 };
+        let honest = |second| seen(lie(1.0), second);
+        assert_eq!((seen(late.clone(), 450).0, seen(late, 450).1), (honest(350).0, honest(350).1), "as it was a hundred seconds before");
+        assert_ne!(honest(450).1, honest(350).1);
+    }
+}

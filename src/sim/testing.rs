@@ -35,12 +35,16 @@ pub(super) fn at(second: i64) -> Timestamp {
 }
 
 pub(super) fn catalogue() -> Arc<Catalogue> {
+    let offering = |zone: &str, capacity_type, price| Offering { zone: zone.into(), capacity_type, price_per_hour: MicroUsd(price) };
     let machine = |name: &str, cpu: u64, memory_gib: u64, price: i64| InstanceType {
         name: name.into(),
         family: "m6i".into(),
         labels: BTreeMap::new(),
         allocatable: ResourceList { cpu: Millicores(cpu), memory: Bytes(memory_gib << 30), pods: 58, ..ResourceList::default() },
-        offerings: vec![Offering { zone: "a".into(), capacity_type: CapacityType::OnDemand, price_per_hour: MicroUsd(price) }],
+        offerings: ["a", "b"]
+            .into_iter()
+            .flat_map(|zone| [offering(zone, CapacityType::OnDemand, price), offering(zone, CapacityType::Spot, price / 3)])
+            .collect(),
     };
     let types = [machine("m6i.xlarge", 3_920, 14, 192_000), machine("m6i.2xlarge", 7_910, 29, 384_000)];
     Arc::new(Catalogue { source: "test".into(), as_of: None, types: types.into_iter().map(|t| (t.name.clone(), t)).collect() })
