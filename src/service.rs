@@ -1,21 +1,28 @@
-//! How a service behaves: one FIFO queue, replicas of a given capacity, latency, loss, CPU, memory, billing. The simulator and the replay of a
-//! workload's past stand on it.
+//! How a service behaves: one FIFO queue, replicas of a given capacity, start-up, latency, loss, retries, CPU, memory, billing. The simulator and
+//! the replay of a workload's past stand on it.
 //!
 //! One second at a time. Within a second arrivals are spread evenly and the replicas drain the queue as a fluid; across seconds the queue is
-//! exact, to the unit. Left out: what happens inside a replica (threads, garbage collection), and who asked.
+//! exact, to the unit. Left out: what happens inside a replica (threads, garbage collection), who asked, and that a replica that crashes loses
+//! what it works on (a unit counts as served once it is begun).
 
 mod arrivals;
 mod billing;
 mod latency;
 mod queue;
+mod random;
 mod rate;
+mod retry;
+mod startup;
 mod tally;
 
-pub use arrivals::poisson;
+pub use arrivals::{Arrivals, poisson};
 pub use billing::{Bill, pod_price};
 pub use latency::LatencyHistogram;
-pub use queue::{Second, Served, Totals, WorkQueue};
+pub use queue::{Lost, Passed, Second, Served, Totals, WorkQueue};
+pub use random::{SplitMix, mix};
 pub use rate::RateSeries;
+pub use retry::{Retries, Retry};
+pub use startup::StartUp;
 pub use tally::{Tally, Worth};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +38,16 @@ pub enum ServiceKind {
     Queue,
 }
 
+/// Which rate metrics show as demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observe {
+    /// What is offered at the ingress, retries included, before time-outs.
+    #[default]
+    Offered,
+    /// What is served, as some meshes count.
+    Served,
+}
+
 /// How one service behaves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServiceSpec {
@@ -42,6 +59,10 @@ pub struct ServiceSpec {
     pub base_latency_s: f64,
     /// After so long a wait a request is lost, seconds; `HTTP` alone has it.
     pub timeout_s: f64,
+    /// Whether those who were lost come back.
+    pub retry: Retry,
+    /// Share of its capacity that each replica loses for each further one: they share a back end.
+    pub contention: f64,
     /// Core-seconds one unit costs (cores at 1 unit/s).
     pub cpu_per_unit: f64,
     /// Cores that a ready replica uses without any load.
@@ -61,7 +82,57 @@ pub struct MemorySpec {
     pub leak_per_hour: Bytes,
 }
 
+/// How far something is from what a service is declared to do, as multiples: 1 where nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Condition {
+    /// Of the capacity.
+    pub capacity: f64,
+    /// Of the CPU that a unit costs.
+    pub cpu: f64,
+    /// Of the latency without any wait.
+    pub latency: f64,
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self { capacity: 1.0, cpu: 1.0, latency: 1.0 }
+    }
+}
+
 impl ServiceSpec {
+    /// The service as it behaves under a condition.
+    #[must_use]
+    pub fn under(&self, condition: &Condition) -> Self {
+        Self {
+            capacity: self.capacity * condition.capacity,
+            cpu_per_unit: self.cpu_per_unit * condition.cpu,
+            base_latency_s: self.base_latency_s * condition.latency,
+            ..self.clone()
+        }
+    }
+
+    /// Share of its capacity that each of `replicas` ready replicas has beside the others.
+    #[must_use]
+    pub fn beside(&self, replicas: u32) -> f64 {
+        (1.0 - self.contention * f64::from(replicas.saturating_sub(1))).max(0.0)
+    }
+
+    /// Units/s that `replicas` ready replicas serve together.
+    #[must_use]
+    pub fn capacity_of(&self, replicas: u32) -> f64 {
+        f64::from(replicas) * self.capacity * self.beside(replicas)
+    }
+
+    /// Longest wait of a unit that is answered as promised, seconds, where `latency_s` is promised: for `HTTP` the answer counts, for `Queue` the
+    /// wait itself. Below zero nothing can be answered in time.
+    #[must_use]
+    pub fn wait_within(&self, latency_s: f64) -> f64 {
+        match self.kind {
+            ServiceKind::HTTP => latency_s - self.base_latency_s,
+            ServiceKind::Queue => latency_s,
+        }
+    }
+
     /// Units/s that one replica serves when its container may use `cpu_limit` cores at most: a limit below what the capacity costs throttles.
     #[must_use]
     pub fn capacity_within(&self, cpu_limit: Option<f64>) -> f64 {
@@ -106,6 +177,8 @@ pub(crate) mod tests {
             capacity: 50.0,
             base_latency_s: 0.04,
             timeout_s: 3.0,
+            retry: Retry::default(),
+            contention: 0.0,
             cpu_per_unit: 0.008,
             cpu_base: 0.02,
             memory: MemorySpec { base: Bytes(200 * Bytes::MIB), per_unit: Bytes(Bytes::MIB), leak_per_hour: Bytes(60 * Bytes::MIB) },
@@ -118,6 +191,20 @@ pub(crate) mod tests {
         assert_eq!(web().capacity_within(Some(1.0)), 50.0);
         assert!((web().capacity_within(Some(0.22)) - 25.0).abs() < 1e-9);
         assert_eq!(web().capacity_within(Some(0.01)), 0.0);
+    }
+
+    #[test]
+    fn replicas_that_share_a_back_end_add_less_and_less() {
+        let shared = ServiceSpec { contention: 0.1, ..web() };
+        let together = [0, 1, 2, 6, 10, 11, 20].map(|replicas| shared.capacity_of(replicas).round());
+        assert_eq!(together, [0.0, 50.0, 90.0, 150.0, 50.0, 0.0, 0.0]);
+        assert_eq!(web().capacity_of(20), 1000.0);
+    }
+
+    #[test]
+    fn a_promise_is_about_the_answer_or_about_the_wait() {
+        assert!((web().wait_within(0.25) - 0.21).abs() < 1e-12);
+        assert_eq!(ServiceSpec { kind: ServiceKind::Queue, ..web() }.wait_within(600.0), 600.0);
     }
 
     #[test]

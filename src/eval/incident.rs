@@ -11,6 +11,7 @@ use crate::domain::limits::{Bounds, Criticality, Fleet, Group, Guardrail, TimeZo
 use crate::domain::proposal::Cause;
 use crate::domain::workload::ContainerResources;
 use crate::service::ServiceSpec;
+pub use crate::service::{Observe, StartUp};
 use crate::sim::PoolSpec;
 
 /// One incident.
@@ -82,15 +83,6 @@ pub struct IncidentWorkload {
 /// Namespace of every incident's workloads.
 pub const NAMESPACE: &str = "incident";
 
-/// Start-up times: log-normal between these two.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StartUp {
-    /// Half start faster, seconds.
-    pub p50_s: f64,
-    /// One in twenty starts slower, seconds; equal to `p50_s` where all take the same time.
-    pub p95_s: f64,
-}
-
 /// A demand series as recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DemandSamples {
@@ -98,16 +90,6 @@ pub struct DemandSamples {
     pub samples: Vec<(u32, f64)>,
     /// What metrics show of it.
     pub observe: Observe,
-}
-
-/// Which rate metrics show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Observe {
-    /// What is offered at the ingress, retries included, before time-outs.
-    #[default]
-    Offered,
-    /// What is served, as some meshes count.
-    Served,
 }
 
 /// Something that goes wrong for a time.

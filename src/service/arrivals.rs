@@ -2,8 +2,31 @@
 
 use rand::{Rng, RngExt};
 
+use super::random::SplitMix;
+
 /// Below this mean a draw walks the distribution from zero; above, that would be slow.
 const WALK_BELOW: f64 = 10.0;
+
+/// Who comes from outside, second by second. Each second is drawn by itself: a simulation that begins later, and an oracle that never simulates,
+/// find the same units in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    seed: u64,
+}
+
+impl Arrivals {
+    /// The arrivals of one seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed }
+    }
+
+    /// Units that come in the second that begins at `second` (Unix), at `rate` units/s.
+    #[must_use]
+    pub fn at(&self, second: i64, rate: f64) -> u64 {
+        poisson(&mut SplitMix::of(self.seed, second.cast_unsigned()), rate)
+    }
+}
 
 /// One draw from a Poisson distribution. A mean that is not above zero gives 0.
 ///
@@ -81,6 +104,16 @@ mod tests {
             assert!((average - mean).abs() < 5.0 * (mean / count).sqrt(), "mean of {mean}: {average}");
             assert!((variance - mean).abs() < 5.0 * ((2.0 * mean * mean + mean) / count).sqrt(), "variance of {mean}: {variance}");
         }
+    }
+
+    #[test]
+    fn arrivals_of_a_second_do_not_depend_on_those_before() {
+        let all: Vec<u64> = (0..10_000).map(|second| Arrivals::new(5).at(second, 30.0)).collect();
+        assert_eq!(Arrivals::new(5).at(9_000, 30.0), all[9_000]);
+        assert_ne!(all, (0..10_000).map(|second| Arrivals::new(6).at(second, 30.0)).collect::<Vec<_>>());
+        let mean = all.iter().sum::<u64>() as f64 / all.len() as f64;
+        let variance = all.iter().map(|count| (*count as f64 - mean).powi(2)).sum::<f64>() / all.len() as f64;
+        assert!((mean - 30.0).abs() < 0.3 && (variance / 30.0 - 1.0).abs() < 0.08, "{mean} {variance}");
     }
 
     #[test]

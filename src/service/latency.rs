@@ -26,8 +26,9 @@ impl Default for LatencyHistogram {
 impl LatencyHistogram {
     /// Counts units that were served; their waits lie evenly between the first's and the last's.
     pub fn record(&mut self, served: Served, base_latency_s: f64) {
-        let (first, last) = (bucket(base_latency_s + served.first_wait_s), bucket(base_latency_s + served.last_wait_s));
-        if first == last {
+        let first = bucket(base_latency_s + served.first_wait_s);
+        // Where nobody waits, which is most of the time, one logarithm is enough.
+        if served.first_wait_s == served.last_wait_s || first == bucket(base_latency_s + served.last_wait_s) {
             self.counts[first] += served.units;
             return;
         }

@@ -48,7 +48,8 @@ impl Tally {
             arrived: self.arrived - earlier.arrived,
             served: self.served - earlier.served,
             lost: self.lost - earlier.lost,
-            bad: self.bad - earlier.bad,
+            // Units that wait too long already are bad before they are answered, and by a rounding error one of them may be found in time later.
+            bad: self.bad.saturating_sub(earlier.bad),
             bad_minutes: self.bad_minutes - earlier.bad_minutes,
             longest_bad_s: self.longest_bad_s,
             replica_seconds: self.replica_seconds - earlier.replica_seconds,
