@@ -2,3 +2,5 @@
 //! ports as a cluster's.
 
 pub mod incident;
+pub mod oracle;
+pub mod tune;
