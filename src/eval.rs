@@ -23,3 +23,5 @@ pub mod scoreboard;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod oracle;
+pub mod tune;

@@ -11,6 +11,7 @@ mod latency;
 mod queue;
 mod random;
 mod rate;
+pub mod replay;
 mod retry;
 mod startup;
 mod tally;

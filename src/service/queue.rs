@@ -109,6 +109,32 @@ impl Served {
 }
 
 impl WorkQueue {
+    /// A queue as it stands before a second. As it is first in, first out, `backlog` alone says who waits: the last of those who came, given by
+    /// `newest_first` as `(second, units)`. `replicas` were ready in the second before.
+    pub fn resume(newest_first: impl Iterator<Item = (u64, u64)>, backlog: f64, replicas: u32) -> Self {
+        let waiting = backlog.max(0.0).ceil();
+        let mut queue = Self { idle: waiting - backlog, replicas, ..Self::default() };
+        for (second, arrived) in newest_first {
+            let missing = waiting as u64 - queue.waiting;
+            if missing == 0 {
+                break;
+            }
+            if arrived > 0 {
+                let here = missing.min(arrived);
+                queue.cohorts.push_front(Cohort { second, arrived, gone: arrived - here });
+                queue.waiting += here;
+            }
+        }
+        queue
+    }
+
+    /// Units that wait, less those that idle replicas could begin at once: with those who came and the ready replicas, all that the future of a
+    /// queue depends on.
+    #[must_use]
+    pub fn backlog(&self) -> f64 {
+        self.waiting as f64 - self.idle
+    }
+
     /// Units that wait.
     #[must_use]
     pub fn waiting(&self) -> u64 {

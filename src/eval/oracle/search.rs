@@ -1,0 +1,310 @@
+//! The search: forward through time, for each number of replicas the ways that nothing beats.
+//!
+//! A way holds ready replicas alone. One that becomes ready at some moment was launched a start-up before and has been paid since; so a way that
+//! takes a replica away and has another ready less than a start-up later never pays, and the replicas asked for follow from the ready ones.
+//!
+//! What it finds is a lower bound, and exact where the schedule that it gives reaches it. Three things are to the better. The hour in which
+//! launches are cold restarts ends a part of [`PART_S`] early at most. Of the launches of such an hour the first [`MOST_COLD`] count as cold, so
+//! that a way that takes a replica away is worse by so many restarts at most than one that does not, and few ways need be kept. And where there
+//! are more than [`MOST_WAYS`] all the same, cold hours are forgotten first, and backlogs rounded down to a lattice last. All paths move on that
+//! lattice alike (it goes along with the arrivals, and one replica's work is a multiple of its width), so that a backlog is rounded when the
+//! lattice grows coarser or after replicas were idle, and not once a step.
+
+use super::course::Course;
+use super::front::{Sieve, Way, merge};
+use super::tree::{ROOT, Tree};
+use crate::domain::limits::Bounds;
+use crate::service::Worth;
+use crate::service::replay::COLD_WITHIN_S;
+
+/// Into parts of so many seconds time is cut where the end of a cold hour is remembered.
+const PART_S: u32 = 300;
+/// Of the launches within an hour of a removal so many are charged for as cold restarts.
+const MOST_COLD: u32 = 2;
+/// More ways than this at one moment are made fewer.
+const MOST_WAYS: usize = 300;
+/// More than so many times as many must be made fewer at any price.
+const FAR_TOO_MANY: usize = 8;
+/// Among more ways with as many replicas neighbours are alike.
+const MOST_ALIKE: usize = 64;
+/// The first lattice: so many cells to one replica's work of a step.
+const FINEST: f64 = 8.0;
+/// The last lattice: so many cells of the first to one.
+const WIDEST: f64 = 64.0;
+/// What lies so little below a point of the lattice (in cells) lies on it.
+const ON_POINT: f64 = 1e-6;
+
+/// What replicas cost and may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    pub(super) bounds: Bounds,
+    pub(super) start_replicas: u32,
+    pub(super) startup_s: u32,
+    /// Seconds that a replica is paid for after its removal.
+    pub(super) ending_s: u32,
+    /// Seconds at the beginning in which nothing counts.
+    pub(super) unscored_s: u32,
+    pub(super) worth: Worth,
+}
+
+/// What a search found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Ready replicas in each step.
+    pub(super) ready: Vec<u32>,
+    /// The least objective, or a lower bound.
+    pub(super) objective: f64,
+}
+
+impl Terms {
+    /// Whether replicas may be as many as one likes when counting begins, and all that came before be served: everything else costs as much and
+    /// serves less.
+    fn begins_free(&self) -> bool {
+        self.unscored_s > 0 && self.startup_s <= self.unscored_s
+    }
+
+    /// When the first replica that is paid for while it starts may be ready.
+    fn first_ready(&self) -> i64 {
+        i64::from(self.startup_s) + if self.begins_free() { i64::from(self.unscored_s) } else { 1 }
+    }
+
+    /// Scored seconds in a stretch.
+    fn scored(&self, from: i64, until: i64) -> f64 {
+        (until - from.max(i64::from(self.unscored_s))).max(0) as f64
+    }
+
+    /// What one replica that becomes ready at `at` has cost before.
+    fn start_up(&self, at: i64) -> f64 {
+        self.scored(at - i64::from(self.startup_s), at)
+    }
+
+    /// What it costs more when it was launched in a cold hour.
+    fn cold_restart(&self, at: i64) -> f64 {
+        if at - i64::from(self.startup_s) < i64::from(self.unscored_s) { 0.0 } else { self.worth.startup_s }
+    }
+
+    /// Parts of time that a cold hour may still last, with the start-up that passes until a launch in it is ready.
+    fn parts(&self) -> usize {
+        ((COLD_WITHIN_S + self.startup_s) / PART_S) as usize + 2
+    }
+}
+
+/// The cheapest way through a course.
+pub(super) fn search(course: &impl Course, terms: &Terms) -> Found {
+    let mut search = Search::new(course, terms);
+    let first = if terms.begins_free() { terms.unscored_s.div_ceil(course.step_s()) as usize } else { 0 };
+    for step in first..course.steps() {
+        search.step(step);
+    }
+    search.finish()
+}
+
+struct Search<'a, C: Course> {
+    course: &'a C,
+    terms: &'a Terms,
+    /// By number of replicas, from the least allowed on; each in order of backlog.
+    fronts: Vec<Vec<Way>>,
+    tree: Tree,
+    /// Width of the lattice; 0 while there is none.
+    width: f64,
+    sieve: Sieve,
+    candidates: Vec<Way>,
+    merged: Vec<Way>,
+}
+
+impl<'a, C: Course> Search<'a, C> {
+    fn new(course: &'a C, terms: &'a Terms) -> Self {
+        let start = terms.bounds.clamp(terms.start_replicas);
+        let mut tree = Tree::new(start);
+        let mut fronts = vec![Vec::new(); (terms.bounds.max - terms.bounds.min) as usize + 1];
+        // As late as it costs nothing: what came before is served by then.
+        let last = (terms.unscored_s.saturating_sub(terms.ending_s) / course.step_s()) as usize;
+        let ready = terms.startup_s.div_ceil(course.step_s()) as usize;
+        for (front, replicas) in fronts.iter_mut().zip(terms.bounds.min..) {
+            if replicas == start || terms.begins_free() {
+                let change = if replicas == start { ROOT } else { tree.add(ROOT, if replicas < start { last } else { ready }, replicas) };
+                front.push(Way { backlog: course.scaled(0.0, 0, replicas), cost: 0.0, cold_until: 0, cold_left: 0, change, ghost: false });
+            }
+        }
+        Self {
+            course,
+            terms,
+            fronts,
+            tree,
+            width: 0.0,
+            sieve: Sieve::default(),
+            candidates: Vec::new(),
+            merged: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, step: usize) {
+        let at = step as i64 * i64::from(self.course.step_s());
+        if at >= self.terms.first_ready() {
+            self.launch(step, at);
+        }
+        self.remove(step, at);
+        self.serve(step, at);
+        self.thin_out(step + 1);
+        if self.tree.is_full() {
+            let mut used: Vec<&mut u32> = self.fronts.iter_mut().flatten().map(|way| &mut way.change).collect();
+            self.tree.clear(&mut used);
+        }
+    }
+
+    /// From each number of replicas to the next larger, one after the other.
+    fn launch(&mut self, step: usize, at: i64) {
+        let (start_up, cold_restart) = (self.terms.start_up(at), self.terms.cold_restart(at));
+        let now = self.now(at);
+        let most = self.fronts.iter().rposition(|front| !front.is_empty()).unwrap_or(0);
+        for index in 1..self.fronts.len() {
+            let replicas = self.terms.bounds.min + index as u32;
+            let (fewer, rest) = self.fronts.split_at_mut(index);
+            let (fewer, own) = (&fewer[index - 1], &mut rest[0]);
+            self.candidates.clear();
+            self.candidates.extend(fewer.iter().map(|way| {
+                let is_cold = way.cold_until > now && way.cold_left > 0;
+                let dear = start_up + if is_cold { cold_restart } else { 0.0 };
+                let ease_s = self.course.ease(step, replicas - 1, way.backlog) as f64 * f64::from(self.course.step_s());
+                Way {
+                    backlog: self.course.scaled(way.backlog, replicas - 1, replicas),
+                    cost: way.cost + (dear - ease_s).max(0.0),
+                    cold_left: if is_cold { way.cold_left - 1 } else { way.cold_left },
+                    ghost: way.ghost || ease_s > 0.0,
+                    ..*way
+                }
+            }));
+            if self.candidates.is_empty() || (index > most && self.candidates.iter().all(|way| way.ghost)) {
+                continue;
+            }
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            merge(own, &self.candidates, &mut self.sieve, &mut self.merged, |way| {
+                if !way.ghost {
+                    way.change = self.tree.add(way.change, step, replicas);
+                }
+            });
+            std::mem::swap(own, &mut self.merged);
+        }
+        self.fronts.iter_mut().for_each(|front| front.retain(|way| !way.ghost));
+    }
+
+    /// From each number of replicas to the next smaller, one after the other.
+    fn remove(&mut self, step: usize, at: i64) {
+        let ending = self.terms.scored(at, at + i64::from(self.terms.ending_s));
+        // The first second in which a launch is warm again.
+        let cold_until = (at as u32 + COLD_WITHIN_S + 1) / PART_S;
+        let now = self.now(at);
+        for index in (0..self.fronts.len() - 1).rev() {
+            let replicas = self.terms.bounds.min + index as u32;
+            let (own, more) = self.fronts.split_at_mut(index + 1);
+            let (own, more) = (&mut own[index], &more[0]);
+            if more.is_empty() {
+                continue;
+            }
+            self.candidates.clear();
+            self.candidates.extend(more.iter().map(|way| Way {
+                backlog: self.course.scaled(way.backlog, replicas + 1, replicas),
+                cost: way.cost + ending,
+                cold_until,
+                cold_left: MOST_COLD,
+                ..*way
+            }));
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            merge(own, &self.candidates, &mut self.sieve, &mut self.merged, |way| way.change = self.tree.add(way.change, step, replicas));
+            std::mem::swap(own, &mut self.merged);
+        }
+    }
+
+    /// The step passes.
+    fn serve(&mut self, step: usize, at: i64) {
+        let bad_unit = if at < i64::from(self.terms.unscored_s) { 0.0 } else { self.terms.worth.bad_unit() };
+        let seconds = self.terms.scored(at, at + i64::from(self.course.step_s()));
+        let now = self.now(at);
+        let phase = self.course.phase(step + 1);
+        for (index, front) in self.fronts.iter_mut().enumerate().filter(|(_, front)| !front.is_empty()) {
+            let replicas = self.terms.bounds.min + index as u32;
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            self.merged.clear();
+            for way in front.iter() {
+                let (backlog, bad) = self.course.serve(step, replicas, way.backlog);
+                let backlog = rounded_down(backlog, phase, self.width);
+                let cost = way.cost + f64::from(replicas) * seconds + bad_unit * bad;
+                self.sieve.take(Way { backlog, cost, ..*way }, &mut self.merged);
+            }
+            std::mem::swap(front, &mut self.merged);
+        }
+    }
+
+    /// Where there are too many ways, backlogs are rounded down until there are not.
+    fn thin_out(&mut self, step: usize) {
+        let ways = |fronts: &[Vec<Way>]| fronts.iter().map(Vec::len).sum::<usize>();
+        if self.width > 0.0 && ways(&self.fronts) < MOST_WAYS / 4 {
+            self.width = 0.0;
+        }
+        for cold_left in (0..MOST_COLD).rev() {
+            if ways(&self.fronts) > MOST_WAYS {
+                self.fronts.iter_mut().flatten().for_each(|way| way.cold_left = way.cold_left.min(cold_left));
+                self.sift(step);
+            }
+        }
+        let narrowest = self.terms.worth.capacity * f64::from(self.course.step_s()) / FINEST;
+        while ways(&self.fronts) > FAR_TOO_MANY * MOST_WAYS && self.width < WIDEST * narrowest {
+            self.width = (2.0 * self.width).max(narrowest);
+            self.sift(step);
+        }
+        if ways(&self.fronts) > FAR_TOO_MANY * MOST_WAYS {
+            self.fronts.iter_mut().filter(|front| front.len() > MOST_ALIKE).for_each(halve);
+        }
+    }
+
+    /// Rounds backlogs down to the lattice and drops what is beaten then.
+    fn sift(&mut self, step: usize) {
+        let phase = self.course.phase(step);
+        let now = self.now(step as i64 * i64::from(self.course.step_s()));
+        for front in &mut self.fronts {
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            self.merged.clear();
+            for way in front.iter() {
+                self.sieve.take(Way { backlog: rounded_down(way.backlog, phase, self.width), ..*way }, &mut self.merged);
+            }
+            std::mem::swap(front, &mut self.merged);
+        }
+    }
+
+    /// Units that wait too long already are bad: they count where a stretch ends, and not where it begins.
+    fn settle(&mut self, step: usize) {
+        for way in self.fronts.iter_mut().flatten() {
+            way.cost += self.terms.worth.bad_unit() * self.course.overdue(step, way.backlog);
+        }
+    }
+
+    fn finish(mut self) -> Found {
+        let steps = self.course.steps();
+        self.settle(steps);
+        let best = self.fronts.iter().flatten().min_by(|a, b| a.cost.total_cmp(&b.cost));
+        Found {
+            ready: best.map_or_else(Vec::new, |way| self.tree.replicas(way.change, steps)),
+            objective: best.map_or(0.0, |way| way.cost),
+        }
+    }
+
+    /// The part of time in which what becomes ready at `at` was launched.
+    fn now(&self, at: i64) -> u32 {
+        (at - i64::from(self.terms.startup_s)).max(0) as u32 / PART_S
+    }
+}
+
+/// Makes one way of each two neighbours: as good as the better of them in everything.
+fn halve(front: &mut Vec<Way>) {
+    let halved = front.chunks(2).map(|pair| {
+        let cheapest = if pair[pair.len() - 1].cost < pair[0].cost { pair[pair.len() - 1] } else { pair[0] };
+        let cold_until = pair.iter().map(|way| way.cold_until).min().unwrap_or(0);
+        let cold_left = pair.iter().map(|way| way.cold_left).min().unwrap_or(0);
+        Way { backlog: pair[0].backlog, cold_until, cold_left, ..cheapest }
+    });
+    *front = halved.collect();
+}
+
+fn rounded_down(backlog: f64, phase: f64, width: f64) -> f64 {
+    if width > 0.0 { ((backlog - phase) / width + ON_POINT).floor() * width + phase } else { backlog }
+}
