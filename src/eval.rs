@@ -24,4 +24,3 @@ pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod oracle;
-pub mod tune;
