@@ -1,14 +1,41 @@
 //! An incident: a stretch of demand, events and faults that can be replayed, as the directory of the contract describes it. Read and checked
 //! once; everything after works on these types.
+//!
+//! [`Incident::read`] reads a directory. What it says on disk is [`document`]'s, and each part is checked in a file of its own; whatever is wrong is
+//! one line with file, field and the mend. Left out: what becomes of it (the simulator's), and what it is worth (the scores').
+
+mod calls;
+mod check;
+mod derive;
+pub mod document;
+mod error;
+mod events;
+mod expect;
+mod faults;
+mod limits;
+mod pools;
+mod read;
+mod samples;
+mod text;
+mod workload;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::IncidentError;
+pub use text::{CPUQuantity, CPUShare, MemoryQuantity};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::limits::{Bounds, Criticality, Fleet, Group, Guardrail, TimeZoneName};
 use crate::domain::proposal::Cause;
+use crate::domain::units::Millicores;
 use crate::domain::workload::ContainerResources;
 use crate::service::ServiceSpec;
 use crate::sim::PoolSpec;
@@ -38,8 +65,10 @@ pub struct Incident {
     pub duration_s: u32,
     /// What runs.
     pub workloads: Vec<IncidentWorkload>,
-    /// What nodes can be had.
+    /// What nodes can be had; never empty. Where the incident names none, one pool with room for all that boots at once: nodes do not matter then.
     pub pools: Vec<PoolSpec>,
+    /// Zones of each pool, by its name; none listed means those of the price list.
+    pub zones: BTreeMap<Arc<str>, Vec<Arc<str>>>,
     /// What goes wrong, in order of time.
     pub faults: Vec<IncidentFault>,
     /// What was noted by the cluster, in order of time.
@@ -67,8 +96,14 @@ pub struct IncidentWorkload {
     pub resources: ContainerResources,
     /// From scheduled to ready.
     pub startup: StartUp,
+    /// CPU that a replica uses while it starts, where that is not what it uses idle.
+    pub startup_cpu: Option<Millicores>,
     /// How it serves: the truth, which no policy sees.
     pub service: ServiceSpec,
+    /// What callers do when their request is lost.
+    pub retry: Retry,
+    /// Share of capacity lost for each further replica, 0 to 1: a back end that all share.
+    pub contention: f64,
     /// Units/s offered from outside: values at seconds from `start`, sorted, strictly rising, finite and not negative, scaled already.
     pub demand: Option<DemandSamples>,
     /// A unit that is answered later than this is bad, seconds (`Queue`: that waited longer).
@@ -91,17 +126,26 @@ pub struct StartUp {
     pub p95_s: f64,
 }
 
+/// What callers do when their request is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Retry {
+    /// Share of lost requests that come back, 0 to 1.
+    pub share: f64,
+    /// How often one request comes back at most.
+    pub max: u32,
+}
+
 /// A demand series as recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DemandSamples {
-    /// `(seconds from start, units/s)`.
+    /// `(seconds from start, units/s)`: what was offered from then until the next sample. A gap has no samples; see [`crate::eval::series::gaps`].
     pub samples: Vec<(u32, f64)>,
     /// What metrics show of it.
     pub observe: Observe,
 }
 
 /// Which rate metrics show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Observe {
     /// What is offered at the ingress, retries included, before time-outs.
     #[default]
@@ -246,7 +290,7 @@ pub struct Expect {
 }
 
 /// What must never happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Never {
     /// Replicas were taken away on metrics that are missing, late or contradictory.
     ScaleDownOnStaleMetrics,
@@ -278,7 +322,7 @@ pub struct ExpectedDecision {
 }
 
 /// Kinds of changes that may be forbidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ForbiddenAct {
     /// More replicas.
     ScaleUp,
