@@ -65,7 +65,7 @@ pub struct Incident {
     pub duration_s: u32,
     /// What runs.
     pub workloads: Vec<IncidentWorkload>,
-    /// What nodes can be had; never empty. Where the incident names none, one pool with room for all that boots at once: nodes do not matter then.
+    /// What nodes can be had. Empty where the incident names none: there is always room then, at once.
     pub pools: Vec<PoolSpec>,
     /// Zones of each pool, by its name; none listed means those of the price list.
     pub zones: BTreeMap<Arc<str>, Vec<Arc<str>>>,

@@ -20,7 +20,10 @@ pub(super) fn check(workloads: &[WorkloadDocument]) -> Result<(), SpecError> {
             place.get(document.name.as_str()).copied().ok_or_else(|| {
                 SpecError::new(
                     &at(call),
-                    format_args!("{} is no workload of this incident; add it to spec.workloads or correct the name", quoted(&document.name)),
+                    format_args!(
+                        "{} is no workload of this incident; add it to spec.workloads or correct the name",
+                        quoted(&document.name)
+                    ),
                 )
             })
         });

@@ -13,7 +13,8 @@ pub(super) fn whole_seconds(duration: GoDuration, path: &dyn Display) -> Result<
     if exact.subsec_nanos() != 0 {
         return Err(SpecError::new(path, format_args!("{duration} is no whole number of seconds; write one such as 90s")));
     }
-    u32::try_from(exact.as_secs()).map_err(|_| SpecError::new(path, format_args!("{duration} is longer than a century; write a shorter time")))
+    u32::try_from(exact.as_secs())
+        .map_err(|_| SpecError::new(path, format_args!("{duration} is longer than a century; write a shorter time")))
 }
 
 /// A number that is finite and within bounds, both included.

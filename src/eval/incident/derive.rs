@@ -33,9 +33,10 @@ pub(super) struct Pieces<'a> {
     pub(super) zones: &'a Zones,
 }
 
-/// Groups, a guardrail and a fleet.
+/// Groups, a guardrail, and a fleet where there are pools.
 pub(super) fn limits(pieces: Pieces<'_>) -> Limits {
-    Limits { groups: groups(pieces), guardrails: vec![guardrail(pieces.workloads)], fleets: vec![fleet(pieces)] }
+    let fleets = if pieces.pools.is_empty() { Vec::new() } else { vec![fleet(pieces)] };
+    Limits { groups: groups(pieces), guardrails: vec![guardrail(pieces.workloads)], fleets }
 }
 
 /// The key of a workload.
@@ -141,7 +142,13 @@ fn fleet(pieces: Pieces<'_>) -> Fleet {
         node_class: NodeClassRef { group: "karpenter.k8s.aws".to_owned(), kind: "EC2NodeClass".to_owned(), name: "default".to_owned() },
         families: families.into_iter().collect(),
         zones: zones.into_iter().collect(),
-        capacity_types: pieces.pools.iter().flat_map(|pool| pool.capacity_types.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect(),
+        capacity_types: pieces
+            .pools
+            .iter()
+            .flat_map(|pool| pool.capacity_types.iter().copied())
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect(),
         least_on_demand_percent: 0,
         least_types_per_pool: 1,
         blast_radius_percent: 100,

@@ -75,7 +75,9 @@ fn fault(document: &FaultDocument, at: &str, struck: Struck<'_>) -> Result<Incid
 fn kind(name: FaultName, given: &mut Parameters<'_>) -> Result<IncidentFaultKind, SpecError> {
     Ok(match name {
         FaultName::MetricsOutage => IncidentFaultKind::MetricsOutage,
-        FaultName::MetricsLie => IncidentFaultKind::MetricsLie { signals: given.signals()?, factor: given.number("factor", 0.0, MOST_FACTOR)? },
+        FaultName::MetricsLie => {
+            IncidentFaultKind::MetricsLie { signals: given.signals()?, factor: given.number("factor", 0.0, MOST_FACTOR)? }
+        }
         FaultName::MetricsDelay => IncidentFaultKind::MetricsDelay { by_s: given.time("by", None)? },
         FaultName::ModelOutage => IncidentFaultKind::ModelOutage,
         FaultName::ModelHostile => IncidentFaultKind::ModelHostile,

@@ -43,10 +43,16 @@ pub(super) fn read(text: &str, known: &[TargetKey]) -> Result<Limits, SpecError>
     for (group, target) in limits.groups.iter().flat_map(|group| group.targets.iter().map(move |target| (group, target))) {
         let at = format!("IntelligentPodAutoscaler {}: spec.targets", group.id.name);
         if !known.contains(&target.key) {
-            return Err(SpecError::new(&at, format_args!("{} is no workload of this incident; correct the name", target.key.kubectl_name())));
+            return Err(SpecError::new(
+                &at,
+                format_args!("{} is no workload of this incident; correct the name", target.key.kubectl_name()),
+            ));
         }
         if let Some(other) = covered.insert(&target.key, &group.id.name) {
-            return Err(SpecError::new(&at, format_args!("{} belongs to {} already; name it once", target.key.kubectl_name(), quoted(other))));
+            return Err(SpecError::new(
+                &at,
+                format_args!("{} belongs to {} already; name it once", target.key.kubectl_name(), quoted(other)),
+            ));
         }
     }
     Ok(limits)
@@ -55,7 +61,11 @@ pub(super) fn read(text: &str, known: &[TargetKey]) -> Result<Limits, SpecError>
 fn take(mut value: Value, index: usize, schemas: &BTreeMap<String, JSONSchemaProps>, limits: &mut Limits) -> Result<(), SpecError> {
     let kind = value["kind"].as_str().unwrap_or_default().to_owned();
     let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let at = if kind.is_empty() { format!("document {}", index + 1) } else { format!("{} {}", quoted(&kind).trim_matches('`'), quoted(&name).trim_matches('`')) };
+    let at = if kind.is_empty() {
+        format!("document {}", index + 1)
+    } else {
+        format!("{} {}", quoted(&kind).trim_matches('`'), quoted(&name).trim_matches('`'))
+    };
     let place = |error: SpecError| SpecError::new(&format_args!("{at}: {}", error.path), error.message);
     let Some(schema) = schemas.get(&kind) else {
         let kinds: Vec<&str> = schemas.keys().map(String::as_str).collect();
@@ -99,7 +109,10 @@ fn settle(value: &mut Value, kind: &str) -> Result<(), SpecError> {
     let namespaced = kind != "NodeFleet";
     match metadata.get("namespace").and_then(Value::as_str) {
         Some(namespace) if namespaced && namespace != NAMESPACE => {
-            return Err(SpecError::new(&"metadata.namespace", format_args!("an incident has one namespace; write {NAMESPACE}, or leave it out")));
+            return Err(SpecError::new(
+                &"metadata.namespace",
+                format_args!("an incident has one namespace; write {NAMESPACE}, or leave it out"),
+            ));
         }
         Some(_) | None if namespaced => {
             metadata.insert("namespace".to_owned(), json!(NAMESPACE));
@@ -172,7 +185,10 @@ spec: {pools: [general], nodeClass: {group: karpenter.k8s.aws, kind: EC2NodeClas
     fn the_resources_are_taken_as_a_cluster_would_with_names_that_repeat() {
         let limits = check(WHOLE).unwrap();
         let group = &limits.groups[0];
-        assert_eq!((group.id.to_string().as_str(), &*group.uid, group.generation), ("incident/shop", "incident-intelligentpodautoscaler-shop", 1));
+        assert_eq!(
+            (group.id.to_string().as_str(), &*group.uid, group.generation),
+            ("incident/shop", "incident-intelligentpodautoscaler-shop", 1)
+        );
         assert_eq!((group.modes.scale_up, group.modes.scale_down), (Mode::Auto, Mode::Observe));
         assert_eq!((limits.guardrails[0].highest_mode, &*limits.guardrails[0].namespace), (Mode::Auto, NAMESPACE));
         assert_eq!(limits.fleets[0].id.to_string(), "nodefleet/general");
@@ -183,17 +199,38 @@ spec: {pools: [general], nodeClass: {group: karpenter.k8s.aws, kind: EC2NodeClas
     fn each_broken_resource_is_refused_by_kind_name_and_field() {
         let first = WHOLE.split("---").next().unwrap();
         for (text, error) in [
-            (WHOLE.replace("mode:", "modes:"), "IntelligentPodAutoscaler shop: spec.modes: there is no such field; remove it or correct its name"),
+            (
+                WHOLE.replace("mode:", "modes:"),
+                "IntelligentPodAutoscaler shop: spec.modes: there is no such field; remove it or correct its name",
+            ),
             (
                 WHOLE.replace("min: 2, max: 9}]\n", "min: 2, max: 9, most: 1}]\n"),
                 "IntelligentPodAutoscaler shop: spec.targets[0].most: there is no such field; remove it or correct its name",
             ),
-            (WHOLE.replace("min: 2, max: 9}]\n", "min: 12, max: 9}]\n"), "IntelligentPodAutoscaler shop: spec.targets[0].min: 12 is above max 9; lower min or raise max"),
-            (WHOLE.replace("ref: {name: web}", "ref: {name: shop}"), "IntelligentPodAutoscaler shop: spec.targets: deployments.apps/shop is no workload of this incident; correct the name"),
-            (WHOLE.replace("namespace: incident", "namespace: shop"), "ScalingGuardrail default: metadata.namespace: an incident has one namespace; write incident, or leave it out"),
-            (WHOLE.replace("kind: NodeFleet", "kind: ConfigMap"), "ConfigMap general: kind: it is not under test; write one of IntelligentPodAutoscaler, NodeFleet, ScalingGuardrail"),
-            (WHOLE.replace("v1alpha1\nkind: NodeFleet", "v9\nkind: NodeFleet"), "NodeFleet general: apiVersion: it is not ipa.dev/v1alpha1; write that"),
-            (format!("{WHOLE}---{first}"), "IntelligentPodAutoscaler shop: spec.targets: deployments.apps/web belongs to `shop` already; name it once"),
+            (
+                WHOLE.replace("min: 2, max: 9}]\n", "min: 12, max: 9}]\n"),
+                "IntelligentPodAutoscaler shop: spec.targets[0].min: 12 is above max 9; lower min or raise max",
+            ),
+            (
+                WHOLE.replace("ref: {name: web}", "ref: {name: shop}"),
+                "IntelligentPodAutoscaler shop: spec.targets: deployments.apps/shop is no workload of this incident; correct the name",
+            ),
+            (
+                WHOLE.replace("namespace: incident", "namespace: shop"),
+                "ScalingGuardrail default: metadata.namespace: an incident has one namespace; write incident, or leave it out",
+            ),
+            (
+                WHOLE.replace("kind: NodeFleet", "kind: ConfigMap"),
+                "ConfigMap general: kind: it is not under test; write one of IntelligentPodAutoscaler, NodeFleet, ScalingGuardrail",
+            ),
+            (
+                WHOLE.replace("v1alpha1\nkind: NodeFleet", "v9\nkind: NodeFleet"),
+                "NodeFleet general: apiVersion: it is not ipa.dev/v1alpha1; write that",
+            ),
+            (
+                format!("{WHOLE}---{first}"),
+                "IntelligentPodAutoscaler shop: spec.targets: deployments.apps/web belongs to `shop` already; name it once",
+            ),
             (String::new(), "kind: there is no IntelligentPodAutoscaler; write one, or leave the file out to have all derived"),
         ] {
             assert_eq!(check(&text), Err(error.to_owned()));

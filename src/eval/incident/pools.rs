@@ -1,4 +1,4 @@
-//! What nodes an incident has: the pools it names, or one with room for all where it names none.
+//! The node pools that an incident names. Where it names none there is always room: it is not about nodes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -9,11 +9,9 @@ use super::{IncidentWorkload, PoolSpec};
 use crate::adapters::prices::{PriceList, kwok, list};
 use crate::crd::SpecError;
 use crate::crd::error::quoted;
-use crate::domain::fleet::{CapacityType, InstanceType};
+use crate::domain::fleet::InstanceType;
 use crate::domain::workload::ResourceList;
 
-/// What the derived pool may buy, the smallest first: one family of four sizes that every price list of the built-in catalogue's home has.
-const DERIVED_TYPES: [&str; 6] = ["m6i.xlarge", "m6i.2xlarge", "m6i.4xlarge", "m6i.8xlarge", "m6i.16xlarge", "m6i.32xlarge"];
 /// Most nodes of a pool.
 const MOST_NODES: u32 = 10_000;
 
@@ -25,7 +23,7 @@ pub(super) type Zones = BTreeMap<Arc<str>, Vec<Arc<str>>>;
 /// # Errors
 /// [`SpecError`] for a type that the catalogue does not know, a pool that takes no pod of a workload, and whatever else makes no pool.
 pub(super) fn pools(document: Option<&NodesDocument>, workloads: &[IncidentWorkload]) -> Result<(Vec<PoolSpec>, Zones), SpecError> {
-    let Some(NodesDocument { pools }) = document else { return derived(workloads).map(|pool| (vec![pool], Zones::new())) };
+    let Some(NodesDocument { pools }) = document else { return Ok((Vec::new(), Zones::new())) };
     if pools.is_empty() {
         return Err(SpecError::new(&"spec.nodes.pools", "there is no pool; name one, or leave spec.nodes out"));
     }
@@ -43,7 +41,10 @@ pub(super) fn pools(document: Option<&NodesDocument>, workloads: &[IncidentWorkl
         if !known().iter().any(|(name, room)| lists(name) && requests.fits(room)) {
             return Err(SpecError::new(
                 &format_args!("spec.workloads[{index}].requests"),
-                format_args!("no instance type of the pools has room for {} and {}; ask for less, or add a larger type", requests.cpu, requests.memory),
+                format_args!(
+                    "no instance type of the pools has room for {} and {}; ask for less, or add a larger type",
+                    requests.cpu, requests.memory
+                ),
             ));
         }
     }
@@ -80,26 +81,6 @@ fn pool(document: &PoolDocument, at: &str) -> Result<PoolSpec, SpecError> {
         capacity_types: capacity_types.clone(),
         provisioning_s: whole_seconds(*provisioning, &format_args!("{at}.provisioning"))?,
         max: *max,
-    })
-}
-
-/// A pool whose nodes are there as soon as they are needed, and as many as all bounds together need: an incident that names no nodes is not about them.
-fn derived(workloads: &[IncidentWorkload]) -> Result<PoolSpec, SpecError> {
-    let fits = |instance_type: &&&str| workloads.iter().all(|w| known().get(**instance_type).is_some_and(|room| pod_requests(w).fits(room)));
-    let Some(instance_type) = DERIVED_TYPES.iter().find(fits) else {
-        return Err(SpecError::new(
-            &"spec.nodes",
-            "a workload asks for more than the largest machine that is taken by default; name pools whose types have room for it",
-        ));
-    };
-    let nodes: u64 = workloads.iter().map(|workload| u64::from(workload.bounds.max)).sum();
-    Ok(PoolSpec {
-        name: "general".into(),
-        instance_types: vec![Arc::from(*instance_type)],
-        capacity_types: vec![CapacityType::OnDemand],
-        provisioning_s: 0,
-        // A node each is never short, however pods lie.
-        max: u32::try_from(nodes).unwrap_or(u32::MAX),
     })
 }
 

@@ -46,7 +46,7 @@ impl Incident {
         let (pools, zones) = pools::pools(nodes.as_ref(), &workloads).map_err(refuse)?;
         let struck = faults::Struck { workloads: &workloads, pools: &pools, zones: &zones, duration_s: span.duration_s };
         let faults = faults::faults(&faults, struck).map_err(refuse)?;
-        let expect = expect::expect(expect.as_ref(), span.duration_s).map_err(refuse)?;
+        let expect = expect::expect(expect.as_ref(), span.duration_s, faults.len()).map_err(refuse)?;
         let pieces = derive::Pieces { start: span.start, time_zone: &time_zone, workloads: &workloads, pools: &pools, zones: &zones };
         let limits::Limits { groups, guardrails, fleets } = read_limits(dir, pieces)?;
         Ok(Self {

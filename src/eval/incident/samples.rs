@@ -47,7 +47,9 @@ pub(super) fn read(text: &str, span: Span) -> Result<Vec<(u32, f64)>, LineError>
             return Err(LineError::new(
                 line,
                 "value",
-                format_args!("there is no value for {days:.1} days before; 7 days are the most: record anew, or begin the incident after the gap"),
+                format_args!(
+                    "there is no value for {days:.1} days before; 7 days are the most: record anew, or begin the incident after the gap"
+                ),
             ));
         }
         if let Some(value) = value {
@@ -85,7 +87,10 @@ pub(super) fn read(text: &str, span: Span) -> Result<Vec<(u32, f64)>, LineError>
         return Err(LineError::new(
             end_line,
             "value",
-            format_args!("there is no value for the last {:.1} days; 7 days are the most: make spec.duration shorter", f64::from(silent) / 86_400.0),
+            format_args!(
+                "there is no value for the last {:.1} days; 7 days are the most: make spec.duration shorter",
+                f64::from(silent) / 86_400.0
+            ),
         ));
     }
     samples.retain(|(at, _)| *at < end);
@@ -98,7 +103,9 @@ fn header(line: &str) -> Result<(), LineError> {
         return Ok(());
     }
     let problem = match ["t", "value"].into_iter().find(|name| !columns.contains(name)) {
-        Some(missing) => return Err(LineError::new(1, missing, format_args!("the column is missing from {}; the header is t,value", quoted(line)))),
+        Some(missing) => {
+            return Err(LineError::new(1, missing, format_args!("the column is missing from {}; the header is t,value", quoted(line))));
+        }
         None => format!("{} is not the header; write t,value and no other column", quoted(line)),
     };
     Err(LineError::new(1, "t,value", problem))
@@ -117,7 +124,8 @@ pub(super) fn seconds(text: &str, start: Timestamp) -> Result<u32, String> {
         let at: Timestamp =
             text.parse().map_err(|_| format!("{} is no RFC 3339 time; write one such as 2026-03-02T00:05:00Z", quoted(text)))?;
         let after = at.as_second().saturating_sub(start.as_second());
-        return u32::try_from(after).map_err(|_| format!("{} is before spec.start, or a century after it; t begins at {start}", quoted(text)));
+        return u32::try_from(after)
+            .map_err(|_| format!("{} is before spec.start, or a century after it; t begins at {start}", quoted(text)));
     }
     // Tables written by programs carry `.0`.
     let whole = text.split_once('.').map_or(text, |(whole, fraction)| if fraction.bytes().all(|b| b == b'0') { whole } else { text });
@@ -148,9 +156,7 @@ fn rises(at: u32, line: u64, last: Option<(u32, u64)>) -> Result<(), LineError> 
         Some((before, earlier)) if before == at => {
             Err(LineError::new(line, "t", format_args!("{at} stands in line {earlier} already; keep one row for each time")))
         }
-        Some((before, _)) if before > at => {
-            Err(LineError::new(line, "t", format_args!("{at} comes after {before}; sort the rows by t")))
-        }
+        Some((before, _)) if before > at => Err(LineError::new(line, "t", format_args!("{at} comes after {before}; sort the rows by t"))),
         _ => Ok(()),
     }
 }
@@ -185,14 +191,26 @@ mod tests {
             ("t,value\n300,1\n0,2\n", "3: t: 0 comes after 300; sort the rows by t"),
             ("t,value\n-1,1\n", "2: t: `-1` is no time; write whole seconds from spec.start, or RFC 3339"),
             ("t,value\n0.5,1\n", "2: t: `0.5` is no time; write whole seconds from spec.start, or RFC 3339"),
-            ("t,value\n2026-03-01T00:00:00Z,1\n", "2: t: `2026-03-01T00:00:00Z` is before spec.start, or a century after it; t begins at 2026-03-02T00:00:00Z"),
-            ("t,value\n2026-13-01T00:00:00Z,1\n", "2: t: `2026-13-01T00:00:00Z` is no RFC 3339 time; write one such as 2026-03-02T00:05:00Z"),
+            (
+                "t,value\n2026-03-01T00:00:00Z,1\n",
+                "2: t: `2026-03-01T00:00:00Z` is before spec.start, or a century after it; t begins at 2026-03-02T00:00:00Z",
+            ),
+            (
+                "t,value\n2026-13-01T00:00:00Z,1\n",
+                "2: t: `2026-13-01T00:00:00Z` is no RFC 3339 time; write one such as 2026-03-02T00:05:00Z",
+            ),
             ("t,value\n0,-3\n", "2: value: `-3` is negative; demand starts at 0"),
             ("t,value\n0,NaN\n", "2: value: `NaN` is no rate; write nothing for a gap"),
             ("t,value\n0,x\n", "2: value: `x` is no number; write one such as 12.5, or nothing for a gap"),
             ("t,value\n0,1e12\n", "2: value: `1e12` is more than a billion; write units per second"),
-            ("t,value\n0,1\n300,1\n", "3: t: the series ends at 300, before the scored part begins at 600; make it longer, or make spec.history shorter"),
-            ("t,value\n700,1\n", "2: t: the first value is at 700, after the scored part begins at 600; begin the series earlier, or make spec.history longer"),
+            (
+                "t,value\n0,1\n300,1\n",
+                "3: t: the series ends at 300, before the scored part begins at 600; make it longer, or make spec.history shorter",
+            ),
+            (
+                "t,value\n700,1\n",
+                "2: t: the first value is at 700, after the scored part begins at 600; begin the series earlier, or make spec.history longer",
+            ),
         ] {
             assert_eq!(check(rows, 600, 1200), Err(error.to_owned()), "{rows}");
         }
