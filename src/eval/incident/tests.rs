@@ -189,6 +189,7 @@ spec: {targets: [{ref: {name: web}, min: 2, max: 9}]}
 
 #[test]
 fn each_mistake_is_one_line_with_file_field_and_mend() {
+    let mut wrong = Vec::new();
     for (from, to, error) in [
         ("metadata:", "metadate:", "incident.yaml: metadate: unknown field `metadate`"),
         ("replicas: 4", "replicas: 4\n    replica: 5", "incident.yaml: spec.workloads[0].replica: unknown field `replica`"),
@@ -314,12 +315,16 @@ fn each_mistake_is_one_line_with_file_field_and_mend() {
             "incident.yaml: spec.expect.decision.firstSafeActBefore: 90000 s is longer than the scored part",
         ),
         ("class: DependencyFailure", "class: Weather", "incident.yaml: spec.expect.decision.class: unknown variant `Weather`"),
-        ("spec:", "spec: [", "incident.yaml: line "),
+        ("spec:", "spec: [", "incident.yaml: "),
+        ("\napiVersion", "\na: 1\n---\napiVersion", "incident.yaml: a: unknown field `a`"),
     ] {
         assert!(WHOLE.contains(from), "{from}");
         let text = read_yaml(&WHOLE.replacen(from, to, 1)).unwrap_err();
-        assert!(text.starts_with(error) && !text.contains('\n'), "{from} -> {to}:\n{text}\n{error}");
+        if !text.starts_with(error) || text.contains('\n') {
+            wrong.push(format!("{from} -> {to}:\n  is {text}\n  not {error}"));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

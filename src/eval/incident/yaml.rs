@@ -9,13 +9,15 @@ use crate::crd::SpecError;
 /// # Errors
 /// [`SpecError`] with the path of the field that could not be read; a place in the file where the text is no YAML.
 pub(super) fn document<T: DeserializeOwned>(text: &str) -> Result<T, SpecError> {
+    let mut field = None;
     let read = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-        Ok(serde_path_to_error::deserialize::<_, T>(deserializer).map_err(|error| {
-            let path = error.path().to_string();
-            problem(&path, error.inner())
-        }))
+        serde_path_to_error::deserialize(deserializer).map_err(|error: serde_path_to_error::Error<serde_saphyr::Error>| {
+            field = Some(error.path().to_string());
+            error.into_inner()
+        })
     });
-    read.unwrap_or_else(|error| Err(problem(".", &error)))
+    // Without a field it is what comes after the document, or before anything could be read.
+    read.map_err(|error| problem(field.as_deref().unwrap_or("."), &error))
 }
 
 /// Several documents, each as a value without a shape.
@@ -34,5 +36,8 @@ fn problem(path: &str, error: &serde_saphyr::Error) -> SpecError {
         ("." | "?" | "", None) => "the document".to_owned(),
         (path, _) => path.to_owned(),
     };
-    SpecError::new(&path, error.render())
+    match error {
+        serde_saphyr::Error::MultipleDocuments { .. } => SpecError::new(&path, "another document begins here; keep one"),
+        error => SpecError::new(&path, error.render_with_formatter(&serde_saphyr::UserMessageFormatter)),
+    }
 }
