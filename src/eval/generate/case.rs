@@ -48,7 +48,7 @@ pub(super) struct Case {
     /// What goes wrong.
     pub(super) faults: Vec<FaultDocument>,
     /// What must and must not come of it.
-    pub(super) expect: Option<ExpectDocument>,
+    pub(super) expect: ExpectDocument,
     /// Custom resources, where the derived ones do not do.
     pub(super) resources: Option<&'static str>,
     /// What the cluster noted.
@@ -88,7 +88,7 @@ impl Case {
             if let Some(minutes) = minutes {
                 files.insert(
                     format!("{}.csv", service.document.name),
-                    csv(minutes, self.step_min as usize, span.history_min, &service.missing),
+                    csv(minutes, i64::from(self.step_min), span.history_min, &service.missing),
                 );
             }
         }
@@ -96,7 +96,7 @@ impl Case {
             files.insert("ipa.yaml".to_owned(), format!("{}\n", resources.trim()));
         }
         if !self.events.is_empty() {
-            files.insert("events.jsonl".to_owned(), self.events.iter().map(|line| format!("{line}\n")).collect());
+            files.insert("events.jsonl".to_owned(), self.events.join("\n") + "\n");
         }
         Ok(Generated { name: self.name.to_owned(), document, files })
     }
@@ -112,7 +112,7 @@ impl Case {
         let source = if self.after.is_empty() { source.to_owned() } else { format!("{source}, {}", self.after) };
         let mut expect = self.expect.clone();
         if self.faults.is_empty()
-            && let Some(decision) = expect.as_mut().and_then(|expect| expect.decision.as_mut())
+            && let Some(decision) = &mut expect.decision
         {
             // The time runs from the first fault.
             decision.first_safe_act_before = None;
@@ -135,7 +135,7 @@ impl Case {
                 workloads: workloads.collect(),
                 nodes: (!self.pools.is_empty()).then(|| NodesDocument { pools: self.pools.clone() }),
                 faults: self.faults.clone(),
-                expect,
+                expect: Some(expect),
             },
         }
     }
@@ -175,11 +175,11 @@ impl Generated {
 }
 
 /// A series file. A sample is the mean of its step's minutes; where one of them was not recorded there is no value.
-fn csv(minutes: &[f64], step_min: usize, history_min: i64, missing: &[(i64, i64)]) -> String {
+fn csv(minutes: &[f64], step_min: i64, history_min: i64, missing: &[(i64, i64)]) -> String {
     let mut text = "t,value\n".to_owned();
-    for (index, step) in minutes.chunks(step_min).enumerate() {
-        let from = (index * step_min) as i64 - history_min;
-        let lost = missing.iter().any(|(begin, end)| *begin < from + step_min as i64 && from < *end);
+    for (index, step) in (0..).zip(minutes.chunks(step_min as usize)) {
+        let from = index * step_min - history_min;
+        let lost = missing.iter().any(|(begin, end)| *begin < from + step_min && from < *end);
         let value = if lost { String::new() } else { four_digits(step.iter().sum::<f64>() / step.len() as f64) };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{},{value}", index * step_min * 60);

@@ -58,7 +58,7 @@ fn day() -> Case {
         services: Vec::new(),
         pools: Vec::new(),
         faults: Vec::new(),
-        expect: None,
+        expect: ExpectDocument::default(),
         resources: None,
         events: &[],
     }
@@ -80,8 +80,9 @@ fn people(level: f64, day: &'static [(f64, f64)], week: [f64; 7]) -> Load {
 }
 
 /// The same, and something happens.
-fn with(load: Load, happens: &[Happening]) -> Load {
-    Load { happens: happens.to_vec(), ..load }
+fn with(mut load: Load, happens: &[Happening]) -> Load {
+    load.happens = happens.to_vec();
+    load
 }
 
 /// A fault for some minutes.
@@ -96,19 +97,19 @@ fn fault_for_good(kind: FaultName, at_min: u64) -> FaultDocument {
 
 /// What has to be understood, what must not be done about it, what shows it, and what never may happen; a first safe act within a quarter of an
 /// hour where a fault says from when.
-fn judged(class: Cause, forbidden: &[ForbiddenAct], evidence: &[&str], never: &[Never]) -> Option<ExpectDocument> {
+fn judged(class: Cause, forbidden: &[ForbiddenAct], evidence: &[&str], never: &[Never]) -> ExpectDocument {
     let decision = DecisionDocument {
         class,
         first_safe_act_before: Some(GoDuration::from_mins(15)),
         forbidden: forbidden.to_vec(),
         evidence: evidence.iter().map(ToString::to_string).collect(),
     };
-    Some(ExpectDocument { never: never.to_vec(), decision: Some(decision), ..ExpectDocument::default() })
+    ExpectDocument { never: never.to_vec(), decision: Some(decision), ..ExpectDocument::default() }
 }
 
 /// Only what never may happen.
-fn never(never: &[Never]) -> Option<ExpectDocument> {
-    Some(ExpectDocument { never: never.to_vec(), ..ExpectDocument::default() })
+fn never(never: &[Never]) -> ExpectDocument {
+    ExpectDocument { never: never.to_vec(), ..ExpectDocument::default() }
 }
 
 /// What never may happen on any day.

@@ -22,8 +22,8 @@ pub(super) fn expect(document: Option<&ExpectDocument>, duration_s: u32, faults:
 }
 
 fn expected_decision(document: &DecisionDocument, duration_s: u32, faults: usize) -> Result<ExpectedDecision, SpecError> {
-    let DecisionDocument { class, first_safe_act_before, forbidden, evidence } = document;
     const BEFORE: &str = "spec.expect.decision.firstSafeActBefore";
+    let DecisionDocument { class, first_safe_act_before, forbidden, evidence } = document;
     let before = first_safe_act_before.map(|time| whole_seconds(time, &BEFORE)).transpose()?;
     if let Some(before) = before.filter(|before| *before > duration_s) {
         return Err(SpecError::new(&BEFORE, format_args!("{before} s is longer than the scored part; write {duration_s}s at most")));

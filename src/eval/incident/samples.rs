@@ -221,7 +221,7 @@ mod tests {
         let year = 365 * 86_400;
         let jump = format!("t,value\n0,1\n{year},2\n");
         assert!(check(&jump, 600, year).unwrap_err().starts_with("3: value: there is no value for 365.0 days before; 7 days are the most"));
-        let empty: String = (0..366).map(|day| format!("{},\n", day * 86_400)).collect();
+        let empty = (0..366).map(|day| format!("{},\n", day * 86_400)).collect::<Vec<_>>().concat();
         assert!(check(&format!("t,value\n{empty}"), 600, year).unwrap_err().starts_with("10: value: there is no value for 8.0 days"));
         assert!(check("t,value\n0,1\n700,2\n", 600, year).unwrap_err().starts_with("3: value: there is no value for the last 365.0 days"));
         assert!(check("t,value\n0,1\n604800,2\n", 600, 700_000).is_ok());

@@ -9,6 +9,7 @@ use super::document::IncidentDocument;
 use super::*;
 use crate::domain::fleet::CapacityType;
 use crate::domain::limits::Mode;
+use crate::domain::units::Bytes;
 use crate::service::ServiceKind;
 
 /// Every field there is, in the words of the contract.
@@ -65,7 +66,7 @@ spec:
 
 /// A step of an hour, over both days.
 fn series() -> String {
-    let rows: String = (0..48).map(|hour| format!("{},{}\n", hour * 3600, 100 + hour)).collect();
+    let rows = (0..48).map(|hour| format!("{},{}\n", hour * 3600, 100 + hour)).collect::<Vec<_>>().concat();
     format!("t,value\n{rows}")
 }
 
@@ -123,7 +124,7 @@ fn what_is_left_out_has_the_contracts_defaults() {
     let worker = &incident.workloads[1];
     let ServiceSpec { base_latency_s, timeout_s, cpu_per_unit, memory, .. } = &worker.service;
     assert_eq!((*base_latency_s, *timeout_s, *cpu_per_unit), (0.04, 30.0, 0.008));
-    assert_eq!([memory.base, memory.per_unit, memory.leak_per_hour].map(|bytes| bytes.quantity()), ["200Mi", "1Mi", "0"]);
+    assert_eq!([memory.base, memory.per_unit, memory.leak_per_hour].map(Bytes::quantity), ["200Mi", "1Mi", "0"]);
     assert_eq!((worker.retry, worker.contention, worker.startup_cpu), (Retry::default(), 0.0, None));
     assert_eq!((worker.startup, worker.criticality), (StartUp { p50_s: 90.0, p95_s: 90.0 }, Criticality::Medium));
     assert!(worker.demand.is_none() && worker.depends_on.is_empty() && worker.resources.memory_limit.is_none());
@@ -188,6 +189,7 @@ spec: {targets: [{ref: {name: web}, min: 2, max: 9}]}
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of mistakes")]
 fn each_mistake_is_one_line_with_file_field_and_mend() {
     let mut wrong = Vec::new();
     for (from, to, error) in [

@@ -1,5 +1,6 @@
 //! One workload of an incident: its document and its series, checked.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{above_zero, each_once, name, within};
@@ -102,7 +103,7 @@ pub(super) fn workload(document: &WorkloadDocument, at: &str, samples: Option<Ve
 pub(super) fn series_file<'a>(demand: &'a DemandDocument, at: &str) -> Result<&'a str, SpecError> {
     let file = demand.series.as_str();
     let plain = file.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !file.starts_with('.');
-    if plain && file.len() <= 255 && file.ends_with(".csv") {
+    if plain && file.len() <= 255 && Path::new(file).extension().is_some_and(|ending| ending == "csv") {
         return Ok(file);
     }
     Err(SpecError::new(

@@ -20,7 +20,7 @@ pub(super) fn cases() -> Vec<Case> {
                 web("front", always(30), Load { wander: (0.03, 0.015), ..people(480.0, WORLD, EVEN_WEEK) }).calls("back", 1.0),
                 back_end("back", always(60), 60.0),
             ],
-            expect: Some(ExpectDocument { max_bad_fraction: Some(0.02), ..never(&ALWAYS).unwrap_or_default() }),
+            expect: ExpectDocument { max_bad_fraction: Some(0.02), ..never(&ALWAYS) },
             ..hours("2026-03-02T09:00:00Z", 6)
         },
         Case {

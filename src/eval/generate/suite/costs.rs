@@ -124,11 +124,7 @@ pub(super) fn cases() -> Vec<Case> {
                 always(30),
                 Load { days_differ: 0.01, wander: (0.02, 0.01), ..people(1_000.0, super::shapes::FLAT, [1.0; 7]) },
             )],
-            expect: Some(ExpectDocument {
-                max_bad_fraction: Some(0.02),
-                max_cost_over_oracle: Some(2.0),
-                ..never(&ALWAYS).unwrap_or_default()
-            }),
+            expect: ExpectDocument { max_bad_fraction: Some(0.02), max_cost_over_oracle: Some(2.0), ..never(&ALWAYS) },
             ..day()
         },
     ]

@@ -9,6 +9,7 @@ use crate::eval::generate::load::Happening;
 use crate::eval::generate::service::{always, mostly, web, workers};
 use crate::eval::incident::document::{FaultDocument, FaultName};
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case {

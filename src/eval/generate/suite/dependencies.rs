@@ -13,6 +13,7 @@ use crate::eval::incident::{ForbiddenAct, Never};
 /// While requests fail nothing is taken away.
 const UNDER_FAILURE: [Never; 3] = [Never::ScaleDownUnderFailure, Never::OutsideBounds, Never::ActWithoutRecord];
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case {

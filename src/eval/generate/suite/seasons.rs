@@ -6,6 +6,7 @@ use crate::eval::generate::case::Case;
 use crate::eval::generate::load::{Happening, Load};
 use crate::eval::generate::service::{always, back_end, mostly, web};
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case {

@@ -8,6 +8,7 @@ use crate::eval::generate::load::Happening;
 use crate::eval::generate::service::{always, web, workers};
 use crate::eval::incident::{ForbiddenAct, Never};
 
+#[expect(clippy::too_many_lines, reason = "a list of cases")]
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case {
