@@ -60,7 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             name: "exporter-comes-and-goes",
-            title: "The exporter answers every second minute: no reason to go up and down with it",
+            title: "The exporter is silent two minutes out of every four: no reason to go up and down with it",
             after: "after a public issue: a trigger that failed again and again swung a service between its least and its fall-back",
             tags: &["judgement", "metric-gap", "flapping"],
             services: vec![web("web", always(30), people(700.0, WORLD, EVEN_WEEK))],

@@ -47,7 +47,7 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             name: "office-on-a-thursday-starts-very-slowly",
-            title: "An office tool whose replicas take seven minutes, which is half of the steepest part of the morning",
+            title: "An office tool's Thursday with replicas that take seven minutes",
             tags: &["seasonal", "daily"],
             start: "2026-03-05T00:00:00Z",
             services: vec![web("web", mostly(420, 500), people(1_200.0, OFFICE, WORKING_WEEK))],

@@ -65,7 +65,7 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             name: "quiet-before-the-herd",
-            title: "Demand falls to a fiftieth at the busiest hour, because nobody gets through to us, and comes back sixfold",
+            title: "Demand falls to a fiftieth at the busiest hour, because nobody gets through to us, and comes back threefold",
             after: "after public accounts of herds that met services scaled to the quiet before them",
             tags: &["judgement", "recovery-herd"],
             services: vec![web(

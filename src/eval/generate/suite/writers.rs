@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
         },
         Case {
             name: "person-scales-up-ahead",
-            title: "A person doubles the replicas before something only she knows of, which comes forty minutes later",
+            title: "A person doubles the replicas before something only she knows of, which comes ten minutes later",
             tags: &["judgement", "two-writers", "human"],
             services: vec![web(
                 "web",
