@@ -24,3 +24,5 @@ pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod oracle;
+pub mod generate;
+pub mod series;
