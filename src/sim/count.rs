@@ -88,9 +88,9 @@ impl Count {
         }
         let up = to > from;
         if up {
-            self.scale_ups += 1
+            self.scale_ups += 1;
         } else {
-            self.scale_downs += 1
+            self.scale_downs += 1;
         }
         if self.changed.is_some_and(|(at, before)| before != up && now - at <= REVERSAL_S) {
             self.needless_reversals += 1;

@@ -113,7 +113,7 @@ impl World {
         let mut rates = outside.clone();
         for _ in 0..self.workloads.len() {
             let next: Vec<f64> = (0..rates.len()).map(|index| outside[index] + self.calls_to(index, &rates)).collect();
-            let settled = next.iter().zip(&rates).all(|(a, b)| a == b || a.is_nan() && b.is_nan());
+            let settled = next.iter().zip(&rates).all(|(a, b)| a.total_cmp(b).is_eq());
             rates = next;
             if settled {
                 break;
