@@ -24,5 +24,8 @@ pub mod report;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod oracle;
+pub mod tune;
+pub mod stage;
+pub mod engine;
 pub mod generate;
 pub mod series;

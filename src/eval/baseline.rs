@@ -28,3 +28,13 @@ pub trait Baseline: Send {
     /// One look: the replicas to set; `None` leaves them. What it answers is taken as done.
     fn decide(&mut self, sight: &Sight) -> Option<u32>;
 }
+
+impl<B: Baseline + ?Sized> Baseline for Box<B> {
+    fn every_s(&self) -> u32 {
+        (**self).every_s()
+    }
+
+    fn decide(&mut self, sight: &Sight) -> Option<u32> {
+        (**self).decide(sight)
+    }
+}

@@ -126,16 +126,7 @@ impl<'a, C: Course> Search<'a, C> {
                 front.push(Way { backlog: course.scaled(0.0, 0, replicas), cost: 0.0, cold_until: 0, cold_left: 0, change, ghost: false });
             }
         }
-        Self {
-            course,
-            terms,
-            fronts,
-            tree,
-            width: 0.0,
-            sieve: Sieve::default(),
-            candidates: Vec::new(),
-            merged: Vec::new(),
-        }
+        Self { course, terms, fronts, tree, width: 0.0, sieve: Sieve::default(), candidates: Vec::new(), merged: Vec::new() }
     }
 
     fn step(&mut self, step: usize) {
