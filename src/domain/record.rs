@@ -1,6 +1,6 @@
 //! The record: entries of the hash-chained ledger, and the `TickRecord` that folds those of one group and tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -387,6 +387,12 @@ impl TickRecord {
             by_tick.entry(key).or_default().push(entry);
         }
         order.iter().filter_map(|key| Self::fold(by_tick.get(key)?)).collect()
+    }
+
+    /// Every target that these records cover.
+    #[must_use]
+    pub fn targets_of(records: &[Self]) -> BTreeSet<TargetKey> {
+        records.iter().filter_map(|record| record.closed.as_ref()).flat_map(|closed| closed.plan.keys().cloned()).collect()
     }
 
     /// Folds entries of one group and tick, given in order. `None` for no entries.
