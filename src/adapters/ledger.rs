@@ -202,7 +202,7 @@ impl Ledger for SqliteLedger {
             None => chain::end(&mut transaction).await?,
         };
         // Canonical JSON and digests are work: beside the caller, who may have some of its own.
-        let (rows, new_end) = off_thread(move || linked(entries, seq, previous)).await?;
+        let rows = off_thread(move || linked(entries, seq, previous)).await?;
         // Many rows a statement: each statement is a trip to SQLite's thread and back.
         for some in rows.chunks(ROWS_A_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO entries (seq, canonical, digest, at, namespace, name, tick, kind) ");
@@ -220,7 +220,7 @@ impl Ledger for SqliteLedger {
         }
         let numbers = rows.iter().map(|(seq, _, _)| *seq).collect();
         transaction.commit().await.map_err(|e| failed("append to the ledger", &e))?;
-        *end = Some(new_end);
+        *end = rows.last().map(|(seq, link, _)| (*seq, link.digest.clone()));
         Ok(numbers)
     }
 
@@ -310,12 +310,11 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// Each entry in its place after the one at `seq`, and the chain's new end.
-fn linked(
-    entries: Vec<NewEntry>,
-    mut seq: u64,
-    mut previous: Digest,
-) -> Result<(Vec<(u64, chain::Link, NewEntry)>, (u64, Digest)), PortError> {
+/// An entry with its position and how it is linked.
+type Placed = (u64, chain::Link, NewEntry);
+
+/// Each entry in its place after the one at `seq`.
+fn linked(entries: Vec<NewEntry>, mut seq: u64, mut previous: Digest) -> Result<Vec<Placed>, PortError> {
     let mut rows = Vec::with_capacity(entries.len());
     for new in entries {
         seq += 1;
@@ -323,7 +322,7 @@ fn linked(
         previous = link.digest.clone();
         rows.push((seq, link, new));
     }
-    Ok((rows, (seq, previous)))
+    Ok(rows)
 }
 
 /// Runs what only computes on a thread of its own.
