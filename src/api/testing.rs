@@ -376,6 +376,7 @@ fn queued(proposal: Proposal) -> QueuedProposal {
         decisions: Vec::new(),
         rulings: Vec::new(),
         closed: false,
+        ended: None,
         proposal,
     }
 }
