@@ -14,8 +14,8 @@ use crate::domain::units::MicroUsd;
 pub(super) fn record(record: &TickRecord, evidence: Option<&Evidence>) -> String {
     let mut out = String::new();
     let closed = record.closed.as_ref();
-    let (verdict, reason) = closed.map_or(("open".to_owned(), String::new()), |c| (format!("{:?}", c.verdict), c.reason.clone()));
-    let _ = writeln!(out, "{} {}  {}  {verdict}: {reason}", record.at.strftime("%Y-%m-%d %H:%M:%S UTC"), record.tick, record.group);
+    let end = closed.map_or_else(|| "open".to_owned(), |c| format!("{}: {}", c.shown(), c.reason));
+    let _ = writeln!(out, "{} {}  {}  {end}", record.at.strftime("%Y-%m-%d %H:%M:%S UTC"), record.tick, record.group);
     if let Some(closed) = closed {
         let mut targets = table(&["TARGET", "MODE", "CURRENT", "DESIRED", "HPA", "DEMAND", "PLANNED", "CAPACITY", "COST/H", "REASON"]);
         for (key, plan) in &closed.plan {

@@ -99,6 +99,23 @@ pub struct Closed {
     pub dialogue: DialogueSummary,
 }
 
+impl Closed {
+    /// Reason of a tick after which a change waits for a person.
+    pub const APPROVAL_PENDING: &str = "ApprovalPending";
+
+    /// The verdict as people read it: what waits for a person was not refused by anything.
+    #[must_use]
+    pub fn shown(&self) -> &'static str {
+        match self.verdict {
+            TickVerdict::Acted => "Acted",
+            TickVerdict::Held => "Held",
+            TickVerdict::Blocked if self.reason == Self::APPROVAL_PENDING => "Waiting",
+            TickVerdict::Blocked => "Blocked",
+            TickVerdict::Failed => "Failed",
+        }
+    }
+}
+
 /// How a tick ended for a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TickVerdict {

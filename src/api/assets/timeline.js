@@ -3,7 +3,7 @@
 import { el, empty, icon, section } from "./dom.js";
 import { brief, direction } from "./change.js";
 import { clock, group as groupOf, plural, recordLink, variant, words } from "./format.js";
-import { fate, fateKind, origin, tickVerdict } from "./verdicts.js";
+import { fate, fateKind, origin, tickEnd, tickVerdict } from "./verdicts.js";
 
 /// Runs of quiet ticks that a person unfolded, by the newest record in each.
 const unfolded = new Set();
@@ -61,12 +61,12 @@ function row(record, played) {
   const proposals = record.closed?.proposals ?? [];
   const done = record.closed ? proposals.map((judged) => ({ change: judged.review.change ?? judged.proposal.change, fate: judged.fate, judged }))
     : record.actions.map((action) => ({ change: action.intent.change, fate: action.outcome ? "Applied" : "Queued" }));
-  const kind = { Acted: "acted", Held: "held", Blocked: "blocked", Failed: "failed" }[record.closed?.verdict] ?? "shadow";
+  const kind = { Acted: "acted", Held: "held", Waiting: "waiting", Blocked: "blocked", Failed: "failed" }[tickEnd(record.closed)] ?? "shadow";
   const name = `${groupOf(record.group).label}, tick ${record.tick}`;
   return el("li", { class: `row edge-${kind}`, tabindex: "0", "data-item": true, "data-key": `row ${record.group} ${record.tick}`, "data-href": link, "aria-label": name },
     el("div", { class: "row-head" },
       el("span", { class: "time", title: record.at }, clock(record.at)), el("a", { href: link, tabindex: "-1" }, groupOf(record.group).label),
-      el("span", { class: "grow" }), tickVerdict(record.closed?.verdict)),
+      el("span", { class: "grow" }), tickVerdict(record.closed)),
     done.map((item) => line(item, played)),
     (record.closed?.findings ?? []).filter((finding) => !done.some(({ change }) => change.kind === "Finding" && change.target === finding.target && change.cause === finding.cause)).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
     done.length === 0 && el("div", { class: "row-line quiet" }, explainEmpty(record)));
