@@ -18,7 +18,7 @@ use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, Pr
 use crate::api::{Server, ServerSettings};
 use crate::controller::{self, Rhythm};
 use crate::domain::limits::{GateLimits, Mode};
-use crate::domain::record::{TickRecord, TickVerdict};
+use crate::domain::record::TickRecord;
 use crate::domain::units::GoDuration;
 use crate::ports::{Clock, EntryFilter, Ledger, Model};
 use crate::sim::{self, Expert, Pace, Simulation};
@@ -205,14 +205,13 @@ async fn print_records(ledger: &SqliteLedger, output: Output) -> anyhow::Result<
         match output {
             Output::Json => print_json_line(record)?,
             Output::Table if is_quiet(record) => {}
-            Output::Table => print_text(&report::record(record, None)),
+            Output::Table => print_text(&report::record(record, report::evidence(ledger, record).await?.as_ref())),
         }
     }
     if output == Output::Table {
-        let acted = records.iter().filter(|r| r.closed.as_ref().is_some_and(|c| c.verdict == TickVerdict::Acted)).count();
+        print_text(&report::summary(&records));
         let quiet = records.iter().filter(|r| is_quiet(r)).count();
-        let entries = ledger.verify().await?.entries;
-        say!("{} records, {acted} acted, {quiet} quiet (not shown); the chain of {entries} entries holds", records.len());
+        say!("{quiet} quiet records are not shown; the chain of {} entries holds", ledger.verify().await?.entries);
     }
     Ok(())
 }
