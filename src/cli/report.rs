@@ -28,14 +28,13 @@ pub(super) async fn evidence(ledger: &dyn Ledger, record: &TickRecord) -> Result
 /// What a run of ticks comes to, one line a subject: ticks, what became of what was wanted, and what the workloads cost.
 pub(super) fn summary(records: &[TickRecord]) -> String {
     let mut fates: BTreeMap<Fate, usize> = BTreeMap::new();
-    let mut costs: BTreeMap<TickId, MicroUsd> = records.iter().map(|record| (record.tick, MicroUsd(0))).collect();
+    let mut costs: BTreeMap<TickId, MicroUsd> = BTreeMap::new();
     for record in records {
         let Some(closed) = &record.closed else { continue };
         for judged in &closed.proposals {
             *fates.entry(judged.fate).or_default() += 1;
         }
-        let cost = closed.plan.values().filter_map(|plan| plan.cost_per_hour).sum();
-        costs.entry(record.tick).and_modify(|sum| *sum = *sum + cost);
+        *costs.entry(record.tick).or_default() += closed.plan.values().filter_map(|plan| plan.cost_per_hour).sum::<MicroUsd>();
     }
     let count = |fate| fates.get(&fate).copied().unwrap_or_default();
     let mut out = format!(

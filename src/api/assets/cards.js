@@ -1,17 +1,20 @@
 // The targets, group by group: what there is, what is wanted and why, what an HPA would do, where demand goes, and what it costs.
 
 import { badge, el, empty, icon, section } from "./dom.js";
-import { group as groupOf, measure, number, perHour, plural, target as targetOf, variant, words } from "./format.js";
+import { group as groupOf, isFleet, measure, number, perHour, plural, target as targetOf, variant, words } from "./format.js";
 import { replicaScale } from "./scale.js";
 import { spark } from "./spark.js";
 
 /// `actions.askModel(group)`, `actions.why(target)`; `state.model` says whether there is one to be asked.
 export function cards(state, actions) {
-  const count = state.groups.reduce((sum, group) => sum + group.targets.length, 0);
-  const body = state.groups.length
-    ? el("div", { class: "groups" }, state.groups.map((group) => groupBlock(group, state, actions)))
+  // A node fleet has no workloads: it stands with the nodes. A group that could not be taken stands below, with the reason.
+  const refused = new Set(state.rejected.map((item) => item.group));
+  const groups = state.groups.filter((view) => !isFleet(view.group) && !refused.has(view.group));
+  const count = groups.reduce((sum, group) => sum + group.targets.length, 0);
+  const body = groups.length
+    ? el("div", { class: "groups" }, groups.map((group) => groupBlock(group, state, actions)))
     : empty("No groups yet. Each IntelligentPodAutoscaler appears here with its workloads, as soon as one is created.");
-  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group"), total(state.groups)),
+  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(groups.length, "group"), total(groups)),
     body, state.rejected.map(rejected));
 }
 

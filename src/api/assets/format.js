@@ -15,6 +15,11 @@ export function group(text) {
   return { namespace: text.slice(0, slash), name: text.slice(slash + 1), label: slash === 0 ? `node fleet ${text.slice(1)}` : text };
 }
 
+/// Whether a group is a node fleet, which has no namespace.
+export function isFleet(text) {
+  return text.startsWith("/");
+}
+
 /// Three digits that count, grouped, without trailing zeros.
 export function number(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
