@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, TargetView, Totals};
+pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, SurgeView, TargetView, Totals};
 
 use crate::agent::dialogue::Caps;
 use crate::agent::prompt::Prompts;

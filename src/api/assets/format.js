@@ -70,6 +70,13 @@ export function clock(timestamp) {
   return timestamp.slice(11, 19);
 }
 
+/// `08:00`, with the date where it is another day than `now`'s; UTC.
+export function moment(timestamp, now) {
+  const day = timestamp.slice(0, 10);
+  const time = timestamp.slice(11, 16);
+  return day === now.slice(0, 10) ? time : `${day} ${time}`;
+}
+
 export function dateTime(timestamp) {
   return `${timestamp.slice(0, 10)} ${clock(timestamp)} UTC`;
 }
