@@ -163,8 +163,7 @@ mod tests {
 
     fn web(desired: u32) -> Evidence {
         let counts = json!({"desired": desired, "current": desired, "ready": desired});
-        let target =
-            json!({"key": TargetKey::deployment("shop", "web"), "uid": "u", "replicas": counts, "rollout": "Complete", "autoscalers": [], "signals": {}});
+        let target = json!({"key": TargetKey::deployment("shop", "web"), "uid": "u", "replicas": counts, "rollout": "Complete", "autoscalers": [], "signals": {}});
         serde_json::from_value(json!({"targets": [target], "events": [], "guardrail": null})).unwrap()
     }
 

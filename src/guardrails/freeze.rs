@@ -93,7 +93,8 @@ mod tests {
             duration: "1h".parse().unwrap(),
             scale_ups_too: false,
         });
-        let held = "Refuse\nFreeze Refuse: a freeze window of group shop/shop is open until 2026-03-01 10:30 UTC: 1h from 10:30:00 Europe/Vienna";
+        let held =
+            "Refuse\nFreeze Refuse: a freeze window of group shop/shop is open until 2026-03-01 10:30 UTC: 1h from 10:30:00 Europe/Vienna";
         check(&setup, replicas(8), held);
         check(&setup, resources("1200m", "600Mi", "1Gi"), held);
         check(&setup, replicas(12), "Admit 10 -> 12");
