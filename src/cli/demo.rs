@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
@@ -15,7 +16,7 @@ use super::{Answer, Config, ConfigArgs, ModelArgs, Output, report};
 use crate::adapters::ledger::{self, SqliteLedger};
 use crate::adapters::llm;
 use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
-use crate::api::{Server, ServerSettings};
+use crate::api::{Server, ServerSettings, Token};
 use crate::controller::{self, Rhythm};
 use crate::domain::limits::{GateLimits, Mode};
 use crate::domain::record::TickRecord;
@@ -28,19 +29,22 @@ use crate::tick::{Published, Settings, Ticker};
 #[derive(Args, Debug)]
 pub struct Demo {
     /// Address of the page; port 0 picks one and prints it.
-    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = super::socket_address)]
     listen: SocketAddr,
-    /// How many times as fast as real time the demo's clock runs.
-    #[arg(long, value_name = "N", default_value_t = 60.0)]
+    /// File that holds the token that the page asks for; needed beyond loopback.
+    #[arg(long, env = "IPA_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How many times as fast as real time the demo's clock runs, 1 to 3600.
+    #[arg(long, env = "IPA_SPEED", value_name = "N", default_value = "60", value_parser = speed, allow_negative_numbers = true)]
     speed: f64,
     /// Seed of the arrivals and of everything else that is drawn.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, env = "IPA_SEED", value_name = "N", default_value = "1", value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// No page: time jumps, and each tick's record is printed.
-    #[arg(long)]
+    #[arg(long, env = "IPA_HEADLESS", value_parser = BoolishValueParser::new())]
     headless: bool,
     /// How much of the demo's own time to run, such as 10m; without it the page runs until Ctrl-C.
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", env = "IPA_FOR", value_name = "DURATION")]
     duration: Option<GoDuration>,
     /// Time between ticks, in the demo's own time.
     #[arg(long, env = "IPA_INTERVAL", value_name = "DURATION", default_value = "60s")]
@@ -53,6 +57,15 @@ pub struct Demo {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let times = text.parse().ok().filter(|times| (1.0..=3600.0).contains(times));
+    times.ok_or_else(|| "write how many times as fast the clock runs, from 1 to 3600, such as 60".to_owned())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number from 0 on".to_owned())
 }
 
 impl Demo {
@@ -81,9 +94,6 @@ impl Demo {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        if !(1.0..=3600.0).contains(&self.speed) {
-            bail!("--speed {} is not between 1 and 3600: write how many times as fast the clock runs, such as 60", self.speed);
-        }
         if self.interval.0.is_zero() {
             bail!("--interval 0 would tick without end: write a duration such as 60s");
         }
@@ -130,6 +140,7 @@ impl Demo {
     ) -> anyhow::Result<Answer> {
         let (publish, published) = watch::channel(None);
         let (ask, asks) = mpsc::channel(16);
+        let token = self.token_file.as_ref().map(|file| Token::read(file)).transpose().context("--token-file")?;
         let server = Server {
             published,
             ledger,
@@ -138,7 +149,7 @@ impl Demo {
             clock: simulation.clock.clone(),
             settings: ServerSettings {
                 listen: self.listen,
-                token: None,
+                token,
                 host_names: Vec::new(),
                 interval: self.interval.0,
                 demo: true,
@@ -155,7 +166,8 @@ impl Demo {
             Some(player) => say!("  model   a {player} plays the model; let a real one play with --model-url and --model"),
             None => say!("  model   {}", model.identity().model),
         }
-        say!("  ask     ipa why shop/frontend --server http://{}", bound.address());
+        let with_token = self.token_file.as_ref().map_or_else(String::new, |file| format!(" --token-file {}", file.display()));
+        say!("  ask     ipa why shop/frontend --server http://{}{with_token}", bound.address());
         say!("  stop    Ctrl-C");
         std::io::stdout().flush()?;
         let (stop_server, stopped) = tokio::sync::oneshot::channel::<()>();
