@@ -99,6 +99,17 @@ impl SqliteLedger {
         Ok(Self { pool, end: Mutex::new(None), lock: None })
     }
 
+    /// Ends all connections, with everything in the one database file: copying that file is then enough. Without this nothing is lost, but some
+    /// of it lies in SQLite's write-ahead log beside the file.
+    ///
+    /// # Errors
+    /// [`PortError`] when the log could not be written back.
+    pub async fn close(&self) -> Result<(), PortError> {
+        let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        self.pool.close().await;
+        done.map(|_| ()).map_err(|e| failed("close the ledger", &e))
+    }
+
     /// Reads the whole chain and recomputes every digest.
     ///
     /// # Errors
@@ -408,6 +419,18 @@ mod tests {
         assert_eq!(entries.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(entries[2].previous, entries[1].digest);
         assert_eq!(second.verify().await.unwrap().entries, 3);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_was_closed_is_whole_in_its_one_file() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ledger = SqliteLedger::open(here.path()).await.unwrap();
+        ledger.append(vec![opened(1), opened(2)]).await.unwrap();
+        ledger.close().await.unwrap();
+        std::fs::copy(here.path().join(FILE_NAME), there.path().join(FILE_NAME)).unwrap();
+        assert!(!here.path().join(format!("{FILE_NAME}-wal")).exists());
+        let copy = SqliteLedger::open_existing(there.path()).await.unwrap();
+        assert_eq!(copy.verify().await.unwrap().entries, 2);
     }
 
     #[tokio::test]

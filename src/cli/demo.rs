@@ -143,7 +143,7 @@ impl Demo {
         let token = self.token_file.as_ref().map(|file| Token::read(file)).transpose().context("--token-file")?;
         let server = Server {
             published,
-            ledger,
+            ledger: ledger.clone(),
             decisions: Some(simulation.decisions()),
             asks: ask,
             clock: simulation.clock.clone(),
@@ -185,6 +185,7 @@ impl Demo {
         controller::run(ticker, simulation.clock.clone(), self.rhythm(), publish, asks, stop).await;
         let _ = stop_server.send(());
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 
@@ -205,6 +206,7 @@ impl Demo {
         };
         controller::run(ticker, simulation.clock.clone(), self.rhythm(), publish, asks, stop).await;
         print_records(ledger, output).await?;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 }

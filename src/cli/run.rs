@@ -82,7 +82,7 @@ impl Run {
         let (ask, asks) = mpsc::channel(64);
         let server = Server {
             published,
-            ledger,
+            ledger: ledger.clone(),
             // A person decides with a token of their own, through `ipa proposals` or kubectl: never with this process's.
             decisions: None,
             asks: ask,
@@ -110,6 +110,7 @@ impl Run {
         lease.vacate().await;
         let _ = stop_server.send(());
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 }
