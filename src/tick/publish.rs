@@ -320,7 +320,7 @@ mod tests {
         let end: Timestamp = "2026-03-02T08:30:00Z".parse().unwrap();
         let shown = |at: &str| surges(std::slice::from_ref(&sale), at.parse().unwrap());
         let view = SurgeView { name: "sale".into(), start, end, percent: 240 };
-        assert_eq!(shown("2026-03-01T00:00:00Z"), [view.clone()]);
+        assert_eq!(shown("2026-03-01T00:00:00Z").as_slice(), std::slice::from_ref(&view));
         assert_eq!(shown("2026-03-02T08:29:59Z"), [view]);
         assert_eq!(shown("2026-03-02T08:30:00Z"), []);
     }

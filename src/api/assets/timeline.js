@@ -10,7 +10,7 @@ const unfolded = new Set();
 
 /// `actions.filter(group)` chooses one group or all; `actions.more()` looks further back.
 export function timeline(records, groups, chosen, more, played, actions) {
-  const rows = fold(records).map((item) => (item.quiet ? quiet(item.quiet) : row(item.record, item.before, played)));
+  const rows = fold(records).map((item) => (item.quiet ? quiet(item.quiet) : row(item, played)));
   return section("timeline", "Timeline", [el("span", { class: "quiet" }, "times in UTC"), filter(groups, chosen, actions)],
     rows.length ? el("ol", { class: "timeline" }, rows) : empty("No decisions yet. Each tick leaves one record for each group: acted, held, blocked or failed, and why."),
     more && el("button", { class: "link", on: { click: actions.more } }, "earlier"));
@@ -33,33 +33,55 @@ function isQuiet(record) {
   return closed.proposals.length === 0 && variant(closed.dialogue.asked).name !== "Yes";
 }
 
-/// What a record says again when nothing has changed: who wanted what, and what was said of it. None for what was done, found or failed.
-function refrain(record) {
-  const closed = record.closed;
-  if (!closed || record.actions.length > 0 || closed.findings.length > 0 || !["Held", "Blocked"].includes(closed.verdict)) return null;
-  const said = closed.proposals.map(({ proposal, review, fate: name }) => [proposal.origin, proposal.change, name, review.rulings.filter((r) => r.verdict !== "Admit").map((r) => r.rule)]);
-  return said.length > 0 ? JSON.stringify(said) : null;
+/// What a record tells of changes: those that were judged, or, while it is open, those that were begun.
+function linesOf(record) {
+  if (!record.closed) return record.actions.map(({ intent, outcome }) => ({ change: intent.change, fate: outcome ? "Applied" : "Queued" }));
+  return record.closed.proposals.map((judged) => ({ change: judged.review.change ?? judged.proposal.change, fate: judged.fate, judged }));
 }
 
-/// Items newest first: a run of quiet records, or a record with those `before` it in which its group was told the same.
+/// By what a line that was not carried out is known again in other ticks: who wanted which change, and the rules that stood against it.
+function refrain({ change, fate: name, judged }) {
+  if (!judged || !["Held", "Blocked", "Queued", "Shadow"].includes(name)) return null;
+  return JSON.stringify([judged.proposal.origin, change, name, judged.review.rulings.filter((r) => r.verdict !== "Admit").map((r) => r.rule)]);
+}
+
+/// Whether a record is no more than its lines.
+function isPlain(record) {
+  return record.closed && record.closed.verdict !== "Failed" && record.closed.findings.length === 0 && record.actions.length === 0;
+}
+
+/// Items newest first: a run of quiet records, or a record with its `lines` and the plain records `before` it that say nothing else. A line that
+/// a group is told tick after tick stands once, in the newest of them, with the number of ticks and the oldest.
 function fold(records) {
   const items = [];
-  const newest = new Map();
+  const newer = new Map();
   for (const record of records) {
     const last = items[items.length - 1];
-    const said = refrain(record);
-    const same = newest.get(record.group);
-    if (said !== null && same?.said === said) {
-      same.before.push(record);
+    if (isQuiet(record)) {
+      newer.delete(record.group);
+      if (last?.quiet) last.quiet.push(record);
+      else items.push({ quiet: [record] });
       continue;
     }
-    newest.delete(record.group);
-    if (!isQuiet(record)) {
-      const item = { record, said, before: [] };
+    const above = newer.get(record.group);
+    const told = new Map();
+    const all = linesOf(record);
+    const lines = [];
+    for (const each of all) {
+      const key = refrain(each);
+      const same = key && above?.told.get(key);
+      const kept = same ? Object.assign(same, { ticks: same.ticks + 1, since: record.at }) : { ...each, ticks: 1, since: record.at };
+      if (!same) lines.push(kept);
+      if (key) told.set(key, kept);
+    }
+    if (above && all.length > 0 && lines.length === 0 && isPlain(record)) {
+      above.item.before.push(record);
+      newer.set(record.group, { told, item: above.item });
+    } else {
+      const item = { record, lines, before: [] };
       items.push(item);
-      newest.set(record.group, item);
-    } else if (last?.quiet) last.quiet.push(record);
-    else items.push({ quiet: [record] });
+      newer.set(record.group, { told, item });
+    }
   }
   return items;
 }
@@ -80,29 +102,27 @@ function run(records, label) {
       el("a", { href: recordLink(record.group, record.tick) }, el("span", { class: "time" }, clock(record.at)), ` ${groupOf(record.group).label}`)))));
 }
 
-/// `before`: earlier records of the group that say the same.
-function row(record, before, played) {
+function row({ record, lines, before }, played) {
   const link = recordLink(record.group, record.tick);
-  const proposals = record.closed?.proposals ?? [];
-  const done = record.closed ? proposals.map((judged) => ({ change: judged.review.change ?? judged.proposal.change, fate: judged.fate, judged }))
-    : record.actions.map((action) => ({ change: action.intent.change, fate: action.outcome ? "Applied" : "Queued" }));
   const kind = { Acted: "acted", Held: "held", Waiting: "waiting", Blocked: "blocked", Failed: "failed" }[tickEnd(record.closed)] ?? "shadow";
   const name = `${groupOf(record.group).label}, tick ${record.tick}`;
   return el("li", { class: `row edge-${kind}`, tabindex: "0", "data-item": true, "data-key": `row ${record.group} ${record.tick}`, "data-href": link, "aria-label": name },
     el("div", { class: "row-head" },
       el("span", { class: "time", title: record.at }, clock(record.at)), el("a", { href: link, tabindex: "-1" }, groupOf(record.group).label),
       el("span", { class: "grow" }), tickVerdict(record.closed)),
-    done.map((item) => line(item, played)),
-    (record.closed?.findings ?? []).filter((finding) => !done.some(({ change }) => change.kind === "Finding" && change.target === finding.target && change.cause === finding.cause)).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
-    done.length === 0 && el("div", { class: "row-line quiet" }, explainEmpty(record)),
-    before.length > 0 && el("div", { class: "quiet-run" }, run(before, ` the same in ${plural(before.length, "earlier tick")}`)));
+    lines.map((each) => line(each, before.length + 1, played)),
+    (record.closed?.findings ?? []).filter((finding) => !lines.some(({ change }) => change.kind === "Finding" && change.target === finding.target && change.cause === finding.cause)).map((finding) => el("div", { class: "row-line" }, icon("warn"), brief({ kind: "Finding", ...finding }))),
+    lines.length === 0 && el("div", { class: "row-line quiet" }, explainEmpty(record)),
+    before.length > 0 && el("div", { class: "quiet-run" }, run(before, ` nothing new in ${plural(before.length, "earlier tick")}`)));
 }
 
-function line({ change, fate: name, judged }, played) {
+/// `row`: the number of ticks that its row stands for, said there.
+function line({ change, fate: name, judged, ticks, since }, row, played) {
   const decisive = judged?.review.rulings.find((r) => r.verdict === judged.review.verdict && r.verdict !== "Admit");
   return el("div", { class: "row-line" },
     el("span", { class: `is-${fateKind(name)}` }, icon(direction(change))), el("span", { class: "row-what" }, brief(change)), judged && origin(judged.proposal.origin, played),
     name !== "Applied" && fate(name),
+    ticks > 1 && ticks !== row && el("span", { class: "quiet" }, `in ${plural(ticks, "tick")}, since ${clock(since)}`),
     decisive && el("span", { class: "row-why" }, el("span", { class: "rule" }, decisive.rule), ` ${decisive.sentence}`));
 }
 
