@@ -51,6 +51,8 @@ enum Command {
     Run(run::Run),
     /// Take one tick against the current context, changing nothing; print what it would do and why.
     Tick(tick::Tick),
+    /// Replay recorded incidents and score policies on them.
+    Eval(eval::Eval),
     /// Explain the last decision about a workload, from the ledger.
     Why(why::Why),
     /// Ask in your own words; answers come from the ledger.
@@ -169,6 +171,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
         Command::Demo(command) => command.run(output).await,
         Command::Run(command) => command.run().await,
         Command::Tick(command) => command.run(output).await,
+        // Cells have runtimes of their own.
+        Command::Eval(command) => tokio::task::block_in_place(|| command.run(output)),
         Command::Why(command) => command.run(output).await,
         Command::Chat(command) => command.run(output).await,
         Command::Proposals(command) => command.run(output).await,

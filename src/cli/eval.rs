@@ -4,14 +4,17 @@ mod tables;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::output::{print_json_line, print_text};
 use super::{Answer, ModelArgs, Output};
+use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
 use crate::agent::prompt::Prompts;
 use crate::eval::cell::Runner;
+use crate::eval::engine::Engine;
 use crate::eval::incident::Incident;
 use crate::eval::policy::Policy;
 use crate::eval::progress::Progress;
@@ -25,6 +28,30 @@ use crate::eval::suite::{Cells, Suite};
 const INCIDENT_FILE: &str = "incident.yaml";
 /// Directories that are looked through below one that is no incident: a folder of suites of incidents.
 const DEEPEST: u32 = 3;
+
+/// What can be done with incidents.
+#[derive(Args, Debug)]
+pub struct Eval {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    Run(Box<Run>),
+}
+
+impl Eval {
+    pub(super) fn run(self, output: Output) -> anyhow::Result<Answer> {
+        let Action::Run(run) = self.action;
+        let incidents = run.incident_directories()?.iter().map(|directory| Incident::read(directory)).collect::<Result<_, _>>()?;
+        let prices = BuiltinPrices::new(&BuiltinPricesConfig { lists: LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
+        run.score(incidents, &Engine::new(Arc::new(prices)), output)
+    }
+}
+
+/// Price lists whose instance types an incident may name.
+const LISTS: [PriceList; 3] = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
 
 /// Replay incidents and score policies: a league table, or one JSON object a line.
 #[derive(Args, Debug)]
