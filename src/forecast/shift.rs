@@ -8,11 +8,11 @@ use super::lags::Samples;
 /// Samples that are looked back on: six hours of five minutes, as far as a regression looks.
 const LOOKED_BACK: usize = 72;
 /// Off by so many usual errors a sample counts as on the level.
-const ALLOWED: f64 = 2.0;
+const ALLOWED: f64 = 4.0;
 /// One sample counts as off by so many usual errors at most, so that no single one is a shift.
-const COUNTED: f64 = 6.0;
+const COUNTED: f64 = 12.0;
 /// Sum of usual errors, beyond what is allowed, that is a shift: two samples far off, or more that are less so.
-const ALARM: f64 = 7.5;
+const ALARM: f64 = 15.0;
 /// Gain of the level that samples are compared with.
 const LEVEL_GAIN: f64 = 0.1;
 /// Least usual error: below a twentieth of demand nothing is a shift.
