@@ -6,6 +6,7 @@ mod chat;
 mod config;
 pub mod crd;
 mod demo;
+pub mod forecast;
 mod output;
 mod proposals;
 mod report;
@@ -50,6 +51,8 @@ enum Command {
     Run(run::Run),
     /// Take one tick against the current context, changing nothing; print what it would do and why.
     Tick(tick::Tick),
+    /// Forecast one recorded series, and say how good such forecasts have been on it.
+    Forecast(forecast::Forecast),
     /// Explain the last decision about a workload, from the ledger.
     Why(why::Why),
     /// Ask in your own words; answers come from the ledger.
@@ -167,6 +170,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
         Command::Demo(command) => command.run(output).await,
         Command::Run(command) => command.run().await,
         Command::Tick(command) => command.run(output).await,
+        Command::Forecast(command) => command.run(output),
         Command::Why(command) => command.run(output).await,
         Command::Chat(command) => command.run(output).await,
         Command::Proposals(command) => command.run(output).await,

@@ -239,7 +239,12 @@ mod tests {
     fn a_step_is_no_slope_and_a_slope_does_not_run_away() {
         let holt = Model { pace: Pace { alpha: 0.5, beta: 0.5, phi: 1.0, keep_hourly: 1.0 }, shift: 0.2, ..flat(0.5) };
         let mut at = Standing::new(0.0);
-        let after: Vec<f64> = (0..6).map(|_| { holt.follow(&mut at, 9.0, 0, 1.0); holt.ahead(at, 300, 0, 3600) }).collect();
+        let after: Vec<f64> = (0..6)
+            .map(|_| {
+                holt.follow(&mut at, 9.0, 0, 1.0);
+                holt.ahead(at, 300, 0, 3600)
+            })
+            .collect();
         let truth = holt.log(9.0);
         assert!(after[1..].iter().all(|log| (log - truth).abs() < 0.45), "{after:?} {truth}");
         at.trend = 0.3;

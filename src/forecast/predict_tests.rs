@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::limits::CustomSignal;
-use crate::domain::memory::ForecastNote;
 use crate::domain::limits::{Aggregate, JoinKey, Surge};
+use crate::domain::memory::ForecastNote;
 use crate::domain::units::GoDuration;
 use crate::forecast::world::{NOW, add, at, daily, empty, history, signal};
 
@@ -122,7 +122,8 @@ fn a_state_is_small() {
     }
     let state = snapshot.memory.planner.targets[&key].forecaster.clone().unwrap();
     let shapes: usize = state.followers.iter().map(|f| f.shape.capacity()).sum();
-    let sums: usize = state.horizons.iter().map(|h| h.losses.len() + h.products.len() + h.targets.len() + h.weights.len() + h.quantiles.len()).sum();
+    let sums: usize =
+        state.horizons.iter().map(|h| h.losses.len() + h.products.len() + h.targets.len() + h.weights.len() + h.quantiles.len()).sum();
     let notes: usize = state.notes.iter().map(|n| size_of_val(n) / 4 + n.parts.len()).sum();
     assert!(state.notes.len() >= 20, "{}", state.notes.len());
     assert!(4 * (shapes + sums + notes) < 6000, "{shapes} {sums} {notes}");
@@ -166,7 +167,8 @@ fn fits_are_spread_over_ticks() {
         signal(&mut snapshot, &key, SignalName::Demand, past.clone());
     }
     let fitted = |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.is_some()).count();
-    let complete = |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.as_ref().is_some_and(|f| f.completed.is_some())).count();
+    let complete =
+        |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.as_ref().is_some_and(|f| f.completed.is_some())).count();
     let first = predict(&snapshot);
     assert_eq!((fitted(&first.memory), complete(&first.memory)), (QUICK_FITS, 0));
     assert_eq!(first.outlooks.len(), QUICK_FITS + 10, "all have an outlook all the same");

@@ -31,7 +31,8 @@ pub(super) fn last_shift(samples: &Samples<'_>, usual: f64, rests: impl Fn(usize
         let values = rests(index);
         let held = *levels.get_or_insert(values);
         let surprises = [values[0] - held[0], values[1] - held[1]];
-        let agreed = if surprises[0] * surprises[1] > 0.0 { surprises[0].abs().min(surprises[1].abs()) * surprises[0].signum() } else { 0.0 };
+        let agreed =
+            if surprises[0] * surprises[1] > 0.0 { surprises[0].abs().min(surprises[1].abs()) * surprises[0].signum() } else { 0.0 };
         let off = (agreed / usual).clamp(-COUNTED, COUNTED);
         for ((sum, begun), off) in sums.iter_mut().zip([off, -off]) {
             *sum += off - ALLOWED;
@@ -40,7 +41,8 @@ pub(super) fn last_shift(samples: &Samples<'_>, usual: f64, rests: impl Fn(usize
             }
         }
         if let Some((_, begun)) = sums.iter().find(|(sum, _)| *sum > ALARM) {
-            since = samples.start.saturating_add(samples.step.saturating_mul(i64::try_from(*begun).unwrap_or(0))).saturating_sub(samples.step);
+            since =
+                samples.start.saturating_add(samples.step.saturating_mul(i64::try_from(*begun).unwrap_or(0))).saturating_sub(samples.step);
             levels = Some(values);
             sums = [(0.0, index + 1); 2];
         } else {

@@ -65,8 +65,7 @@ pub(super) fn recall(state: &ForecasterState, named: Option<ModelKind>) -> Optio
     let mut ensemble = Ensemble::new(state.offset, followers, named);
     for (h, kept) in state.horizons.iter().enumerate() {
         ensemble.losses[h] = finite(&kept.losses)?;
-        ensemble.ridges[h] =
-            Ridge { products: finite(&kept.products)?, targets: finite(&kept.targets)?, weights: finite(&kept.weights)? };
+        ensemble.ridges[h] = Ridge { products: finite(&kept.products)?, targets: finite(&kept.targets)?, weights: finite(&kept.weights)? };
         let [present, usual] = finite(&kept.sizes)?;
         let whole = present >= 0.0 && usual >= 0.0 && kept.seen >= 0.0;
         ensemble.widths[h] = whole.then(|| Some(Width { present, usual, quantiles: finite(&kept.quantiles)?, seen: kept.seen }))??;
