@@ -135,7 +135,7 @@ fn numbers(outlook: &Outlook, horizon: u16, clock: Clock) -> String {
         rows.add_row([format!("{minute}m"), at, p50, p90, p95]);
     }
     let lines = rows.to_string();
-    lines.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    lines.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 fn judged(quality: &ForecastQuality, minutes: u16) -> String {

@@ -119,7 +119,7 @@ impl Ensemble {
     }
 
     /// The names of what counts most in the near future, heaviest first.
-    pub fn name(&self, weights: &Weights) -> String {
+    pub fn name(weights: &Weights) -> String {
         let mut shares: Vec<(f64, &str)> = (0..PARTS).map(|part| (weights[1][part], part_name(part))).collect();
         shares.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
         let names: Vec<&str> = shares.iter().take_while(|s| s.0 >= NAMED_SHARE).map(|s| s.1).collect();
@@ -179,7 +179,7 @@ mod tests {
         let even = share(&ensemble);
         (0..100).for_each(|_| ensemble.settle(0, &forecast(right + 0.5, right + 0.05), 100.0, None));
         assert!(share(&ensemble) > 0.95 && share(&ensemble) > even, "{}", share(&ensemble));
-        assert_eq!(ensemble.name(&[ensemble.weights()[0]; HORIZONS.len()]), "yesterday");
+        assert_eq!(Ensemble::name(&[ensemble.weights()[0]; HORIZONS.len()]), "yesterday");
         (0..300).for_each(|_| ensemble.settle(0, &forecast(right, right + 0.5), 100.0, None));
         assert!(share(&ensemble) < 0.2, "{}", share(&ensemble));
     }

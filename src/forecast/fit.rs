@@ -33,7 +33,9 @@ impl Fitted {
         let mut followers = std::mem::take(&mut self.ensemble.followers);
         let kept = |model: &&Model| !complete && matches!(model.kind, ModelKind::Ets | ModelKind::Mstl);
         followers.extend(old.followers.iter().filter(kept).cloned());
-        followers.iter_mut().for_each(|model| model.offset = old.offset);
+        for model in &mut followers {
+            model.offset = old.offset;
+        }
         self.ensemble = Ensemble { followers, named: self.ensemble.named, ..old.clone() };
         self
     }

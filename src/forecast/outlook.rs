@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::ensemble::Ensemble;
 use super::stand::Stand;
 use super::surge::apply;
 use crate::domain::limits::Surge;
@@ -35,5 +36,5 @@ pub(super) fn outlook(made: Timestamp, stand: &Stand<'_>, age: i64, surges: &[Su
     for surge in surges {
         apply(surge, made, &mut rows);
     }
-    Outlook::new(made, &stand.ensemble.name(&stand.weights), rows, quality)
+    Outlook::new(made, &Ensemble::name(&stand.weights), rows, quality)
 }

@@ -41,6 +41,8 @@ const REFIT_ON_DRIFT: SignedDuration = SignedDuration::from_hours(1);
 const UNFITTED_GAIN: f64 = 0.35;
 /// Lead assumed where no start-up was seen yet, minutes.
 const USUAL_LEAD_MINUTES: u16 = 10;
+/// Targets that are worth a thread: following one takes some twenty microseconds.
+const LEAST_SHARED: usize = 32;
 /// Minutes between two notes of a target's forecasts.
 const NOTED_EVERY_MINUTES: i64 = 5;
 /// What `predict` found: an outlook of load for each target that has one, and what the forecasters carry on.
@@ -94,14 +96,12 @@ pub fn predict(snapshot: &Snapshot) -> Prediction {
             target.forecaster = Some(state);
         }
     }
-    let mut outlooks = BTreeMap::new();
-    for load in &loads {
-        if let Some(target) = memory.targets.get_mut(load.target)
-            && let Some(outlook) = follow(load, target, snapshot.at)
-        {
-            outlooks.insert(load.target.clone(), Arc::new(outlook));
-        }
-    }
+    let by_target: BTreeMap<&TargetKey, &Load<'_>> = loads.iter().map(|load| (load.target, load)).collect();
+    let followed: Vec<(&Load<'_>, &mut TargetMemory)> =
+        memory.targets.iter_mut().filter_map(|(key, target)| Some((*by_target.get(key)?, target))).collect();
+    let outlook =
+        |(load, target): (&Load<'_>, &mut TargetMemory)| Some((load.target.clone(), Arc::new(follow(load, target, snapshot.at)?)));
+    let outlooks = followed.into_par_iter().with_min_len(LEAST_SHARED).filter_map(outlook).collect();
     Prediction { outlooks, memory }
 }
 

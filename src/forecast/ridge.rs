@@ -62,9 +62,7 @@ impl Ridge {
                 if row == column {
                     sum += SHRINKAGE * sum + PRIOR_SAMPLES * LEAST_SIZE * LEAST_SIZE;
                 }
-                for k in 0..column {
-                    sum -= l[row][k] * l[column][k];
-                }
+                sum -= l[row][..column].iter().zip(&l[column]).map(|(a, b)| a * b).sum::<f64>();
                 l[row][column] = if row == column { sum.max(1e-9).sqrt() } else { sum / l[column][column] };
             }
             let done: f64 = (0..row).map(|k| l[row][k] * z[k]).sum();

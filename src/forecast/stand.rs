@@ -16,6 +16,8 @@ pub(super) type Standings = [Option<Standing>; ModelKind::ALL.len()];
 pub(super) struct Stand<'a> {
     pub ensemble: &'a Ensemble,
     pub weights: Weights,
+    /// Offsets of the quantiles by horizon.
+    widths: [[f32; LEVELS.len()]; HORIZONS.len()],
     past: Past<'a>,
     origin: Option<Origin>,
     standings: Standings,
@@ -37,7 +39,8 @@ impl<'a> Stand<'a> {
     /// The models at `at`, seeing `past` and no more of it.
     pub fn new(ensemble: &'a Ensemble, past: Past<'a>, at: i64, standings: Standings, step: i64) -> Self {
         let past = Past { since: shifted_at(ensemble, &past), ..past };
-        Self { ensemble, weights: ensemble.weights(), origin: past.origin(at), past, standings, at, step }
+        let widths = ensemble.widths.map(|width| width.offsets());
+        Self { ensemble, weights: ensemble.weights(), widths, origin: past.origin(at), past, standings, at, step }
     }
 
     /// What a regression is shown when it looks `ahead` seconds on.
@@ -80,8 +83,8 @@ impl<'a> Stand<'a> {
     /// Offsets of the quantiles from the blend `ahead` seconds on, in log demand.
     pub fn offsets(&self, ahead: i64) -> [f32; LEVELS.len()] {
         let (below, share) = between(ahead as f64 / 60.0);
-        let mut row = self.ensemble.widths[below].offsets();
-        for (value, high) in row.iter_mut().zip(self.ensemble.widths[below + 1].offsets()) {
+        let mut row = self.widths[below];
+        for (value, high) in row.iter_mut().zip(self.widths[below + 1]) {
             *value += share as f32 * (high - *value);
         }
         row

@@ -108,10 +108,11 @@ pub(super) fn plot(series: &Series, outlook: &Outlook, minutes: usize, look: Loo
         if let Some(row) = row {
             // Steep stretches are drawn through, so that a line stays a line.
             let from = before.unwrap_or(row);
-            for between in from.min(row)..=from.max(row) {
-                if between != from || from == row {
-                    cells[between][column] = Cell::Past;
-                }
+            let passed = from.min(row)..=from.max(row);
+            for (_, line) in
+                cells.iter_mut().enumerate().filter(|(between, _)| passed.contains(between) && (*between != from || from == row))
+            {
+                line[column] = Cell::Past;
             }
         }
         before = row;
