@@ -113,10 +113,15 @@ impl Past<'_> {
         Some(Origin { at, level, levels, yesterday, last_week: self.week_before(at) })
     }
 
-    /// Log demand of the five minutes that hold the second which ends at `at`.
-    fn habit_at(&self, at: i64) -> Option<f64> {
-        let value = *self.habit.values.get(self.habit.index(at)?)?;
+    /// Log demand of the sample that holds the second which ends at `at`.
+    fn log_at(&self, samples: &Samples<'_>, at: i64) -> Option<f64> {
+        let value = *samples.values.get(samples.index(at)?)?;
         value.is_finite().then(|| self.log(f64::from(value)))
+    }
+
+    /// The same, of what days repeat.
+    fn habit_at(&self, at: i64) -> Option<f64> {
+        self.log_at(&self.habit, at)
     }
 
     /// Log demand at an instant a day before.
@@ -166,7 +171,8 @@ impl Past<'_> {
         let around = self.habit.mean(day_before.saturating_add(step), 3 * step, i64::MIN).map(|mean| self.log(mean));
         let hours_back = ahead.div_euclid(HOUR_S) + i64::from(ahead.rem_euclid(HOUR_S) > 0);
         let hour_before = due.saturating_sub(hours_back.max(1) * HOUR_S);
-        let hour = self.habit_at(hour_before).filter(|_| hour_before > self.since).map_or(0.0, |log| near(log - origin.level));
+        // Whether an outage of the last hour is over is not known yet, so this looks at what was seen.
+        let hour = self.log_at(&self.grid, hour_before).filter(|_| hour_before > self.since).map_or(0.0, |log| near(log - origin.level));
         let [one, five, eighty, long] = origin.levels;
         [
             1.0,
