@@ -7,6 +7,7 @@ mod config;
 pub mod crd;
 mod demo;
 pub mod eval;
+pub mod forecast;
 mod output;
 mod proposals;
 mod report;
@@ -53,6 +54,8 @@ enum Command {
     Tick(tick::Tick),
     /// Replay recorded incidents and score policies on them.
     Eval(eval::Eval),
+    /// Forecast one recorded series, and say how good such forecasts have been on it.
+    Forecast(forecast::Forecast),
     /// Explain the last decision about a workload, from the ledger.
     Why(why::Why),
     /// Ask in your own words; answers come from the ledger.
@@ -173,6 +176,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
         Command::Tick(command) => command.run(output).await,
         // Cells have runtimes of their own.
         Command::Eval(command) => tokio::task::block_in_place(|| command.run(output)),
+        Command::Forecast(command) => command.run(output),
         Command::Why(command) => command.run(output).await,
         Command::Chat(command) => command.run(output).await,
         Command::Proposals(command) => command.run(output).await,
