@@ -19,6 +19,7 @@ use crate::adapters::ledger::SqliteLedger;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
 use crate::domain::units::MicroUsd;
+use crate::guardrails::ownership::ACTUATOR;
 use crate::ports::{Clock as _, Prices};
 use crate::service::replay::ReplaySpec;
 use crate::service::{ServiceKind, Tally, Worth};
@@ -60,7 +61,7 @@ impl Engine {
         let mut usual: Vec<_> = incident.workloads.iter().map(|w| HpaBaseline::usual(w.bounds)).collect();
         drive(&mut world, incident, begins_s(incident), incident.history_s, &mut usual, &mut |_, _| {});
         for workload in &incident.workloads {
-            world.set_replicas(&key(&workload.name), workload.replicas, OTHER);
+            world.set_replicas(&key(&workload.name), workload.replicas, ACTUATOR);
         }
         Ok(world)
     }
@@ -196,9 +197,6 @@ impl Runner for Engine {
     }
 }
 
-/// Field manager of whoever scales beside IPA.
-const OTHER: &str = "eval-policy";
-
 /// Lets the world pass from one second of the incident to another under baselines, one for each workload; `look` sees it every fifteen seconds.
 fn drive<B: Baseline>(
     world: &mut World,
@@ -216,7 +214,7 @@ fn drive<B: Baseline>(
             }
             let target = key(&workload.name);
             if let Some(wanted) = world.sight(&target).and_then(|sight| baseline.decide(&sight)) {
-                world.set_replicas(&target, wanted, OTHER);
+                world.set_replicas(&target, wanted, ACTUATOR);
             }
         }
         second = (second + LOOK_S).min(until);
