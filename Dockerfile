@@ -1,4 +1,4 @@
-# Multi-stage, non-root, no shell in the image that runs. Build with: docker build -t ipa .
+# Multi-stage, non-root, no shell in the image that runs. Build with: docker build -t ipa:0.1.0 .
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc g++ cmake make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src

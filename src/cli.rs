@@ -6,6 +6,8 @@ mod chat;
 mod config;
 pub mod crd;
 mod demo;
+pub mod eval;
+pub mod forecast;
 mod output;
 mod proposals;
 mod report;
@@ -16,10 +18,10 @@ pub mod tools;
 mod why;
 mod world;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 
 use crate::domain::limits::Mode;
@@ -50,6 +52,10 @@ enum Command {
     Run(run::Run),
     /// Take one tick against the current context, changing nothing; print what it would do and why.
     Tick(tick::Tick),
+    /// Replay recorded incidents and score policies on them.
+    Eval(eval::Eval),
+    /// Forecast one recorded series, and say how good such forecasts have been on it.
+    Forecast(forecast::Forecast),
     /// Explain the last decision about a workload, from the ledger.
     Why(why::Why),
     /// Ask in your own words; answers come from the ledger.
@@ -108,8 +114,8 @@ pub struct ConfigArgs {
 /// Where the ledger is found.
 #[derive(Args, Debug, Clone)]
 pub struct LedgerArgs {
-    /// Directory that holds the ledger.
-    #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR", default_value = "./ipa-data", conflicts_with = "server")]
+    /// Directory that holds the ledger; not read where a server is named.
+    #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR", default_value = "./ipa-data")]
     data_dir: PathBuf,
     /// Base URL of a running IPA, such as `http://127.0.0.1:8080`, to be asked instead of a directory.
     #[arg(long, env = "IPA_SERVER", value_name = "URL")]
@@ -157,8 +163,9 @@ pub fn main() -> ExitCode {
 
 /// What is logged. The Kubernetes client logs each failed request that it also returns as an error: one of the two is enough.
 fn log_filter(log: &str) -> anyhow::Result<tracing_subscriber::EnvFilter> {
+    // The parser's own words are about its grammar; the mend says the same in a line.
     tracing_subscriber::EnvFilter::try_new(format!("kube_client=off,{log}"))
-        .with_context(|| format!("--log {log} is no filter: write error, warn, info, debug, or TARGET=LEVEL such as ipa=debug"))
+        .map_err(|_| anyhow::anyhow!("--log {log} is no filter: write error, warn, info, debug, or TARGET=LEVEL such as ipa=debug"))
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
@@ -167,6 +174,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Answer> {
         Command::Demo(command) => command.run(output).await,
         Command::Run(command) => command.run().await,
         Command::Tick(command) => command.run(output).await,
+        // Cells have runtimes of their own.
+        Command::Eval(command) => tokio::task::block_in_place(|| command.run(output)),
+        Command::Forecast(command) => command.run(output),
         Command::Why(command) => command.run(output).await,
         Command::Chat(command) => command.run(output).await,
         Command::Proposals(command) => command.run(output).await,
@@ -206,9 +216,33 @@ fn in_one_line(message: &str) -> String {
 
 /// One line on stderr, exit 2.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    let line = format!("{error:#}").replace(['\n', '\r'], " ");
-    eprintln!("ipa: {line}");
+    eprintln!("ipa: {}", with_causes(error));
     ExitCode::from(2)
+}
+
+/// An error and its causes in one line; a cause that has been said already is not said again.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.replace(['\n', '\r'], " ")
+}
+
+/// The first line of what a parser of YAML says, which has the place and the fault; the lines after it draw the text.
+fn first_line(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+/// Where a server listens.
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 #[cfg(test)]
@@ -228,10 +262,44 @@ mod tests {
                 "unexpected argument '--promethius-url' found; tip: a similar argument exists: '--prometheus-url'; see `ipa tick --help`",
             ),
             ("ipa proposal list", "unrecognized subcommand 'proposal'; tip: a similar subcommand exists: 'proposals'; see `ipa --help`"),
+            (
+                "ipa demo --speed -1",
+                "invalid value '-1' for '--speed <N>': write how many times as fast the clock runs, from 1 to 3600, such as 60",
+            ),
+            ("ipa demo --seed -1", "invalid value '-1' for '--seed <N>': write a whole number from 0 on"),
+            (
+                "ipa demo --listen here",
+                "invalid value 'here' for '--listen <ADDR:PORT>': write an IP address and a port, such as 127.0.0.1:8080",
+            ),
             ("ipa run --role captain", "invalid value 'captain' for '--role <ROLE>'; [possible values: all]"),
         ] {
             assert_eq!(refused(typed), said);
         }
+    }
+
+    #[test]
+    fn a_cause_that_has_been_said_is_not_said_again() {
+        let taken = || std::io::Error::other("address in use");
+        let bound = crate::api::ServerError::Bind { address: "127.0.0.1:1".parse().unwrap(), source: taken() };
+        let said = "failed to listen on 127.0.0.1:1: address in use; choose another with --listen, port 0 picks a free one";
+        assert_eq!(with_causes(&bound.into()), said);
+        assert_eq!(with_causes(&anyhow::Error::new(taken()).context("failed to\nlisten")), "failed to listen: address in use");
+    }
+
+    #[test]
+    fn every_flag_can_come_from_the_environment() {
+        use clap::CommandFactory;
+        fn check(command: &clap::Command, seen: &mut usize) {
+            for flag in command.get_arguments().filter(|a| a.get_long().is_some_and(|long| !["help", "version"].contains(&long))) {
+                let name = flag.get_env().and_then(|name| name.to_str()).unwrap_or_default();
+                assert!(name.starts_with("IPA_"), "{} --{} has no variable", command.get_name(), flag.get_long().unwrap());
+                *seen += 1;
+            }
+            command.get_subcommands().for_each(|below| check(below, seen));
+        }
+        let mut seen = 0;
+        check(&Cli::command(), &mut seen);
+        assert!(seen > 20, "{seen}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, TargetView, Totals};
+pub use publish::{GroupView, ModelView, NodesView, Published, SignalView, SurgeView, TargetView, Totals};
 
 use crate::agent::dialogue::Caps;
 use crate::agent::prompt::Prompts;
@@ -249,8 +249,8 @@ impl Ticker {
         let snapshot = Arc::new(snapshot);
         let leads = !self.settings.dry && self.ports.lease.epoch(snapshot.at).await.is_some();
         let opening = async { if reflex { Ok(0) } else { record::open(&self.ports, &snapshot).await } };
-        let (planned, opened) = tokio::join!(plan::predict_and_plan(snapshot.clone()), opening); // (pure), (world)
-        let (plan, planner) = planned?;
+        let (answer, opened) = tokio::join!(plan::predict_and_plan(snapshot.clone()), opening); // (pure), (world)
+        let (plan, planner) = answer?;
         self.memory.planner = Arc::new(planner);
         let fleets = snapshot.facts.fleets.values().map(|fleet| &fleet.id);
         let pass = Pass {

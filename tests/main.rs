@@ -5,6 +5,7 @@ mod architecture;
 mod crd;
 mod demo;
 mod e2e;
+mod hpa_parity;
 mod kube_adapter;
 mod llm;
 mod model_server;

@@ -99,6 +99,17 @@ impl SqliteLedger {
         Ok(Self { pool, end: Mutex::new(None), lock: None })
     }
 
+    /// Ends all connections, with everything in the one database file: copying that file is then enough. Without this nothing is lost, but some
+    /// of it lies in SQLite's write-ahead log beside the file.
+    ///
+    /// # Errors
+    /// [`PortError`] when the log could not be written back.
+    pub async fn close(&self) -> Result<(), PortError> {
+        let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.pool).await;
+        self.pool.close().await;
+        done.map(|_| ()).map_err(|e| failed("close the ledger", &e))
+    }
+
     /// Reads the whole chain and recomputes every digest.
     ///
     /// # Errors
@@ -202,7 +213,7 @@ impl Ledger for SqliteLedger {
             None => chain::end(&mut transaction).await?,
         };
         // Canonical JSON and digests are work: beside the caller, who may have some of its own.
-        let (rows, new_end) = off_thread(move || linked(entries, seq, previous)).await?;
+        let rows = off_thread(move || linked(entries, seq, previous)).await?;
         // Many rows a statement: each statement is a trip to SQLite's thread and back.
         for some in rows.chunks(ROWS_A_STATEMENT) {
             let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO entries (seq, canonical, digest, at, namespace, name, tick, kind) ");
@@ -220,7 +231,7 @@ impl Ledger for SqliteLedger {
         }
         let numbers = rows.iter().map(|(seq, _, _)| *seq).collect();
         transaction.commit().await.map_err(|e| failed("append to the ledger", &e))?;
-        *end = Some(new_end);
+        *end = rows.last().map(|(seq, link, _)| (*seq, link.digest.clone()));
         Ok(numbers)
     }
 
@@ -310,12 +321,11 @@ impl Ledger for SqliteLedger {
     }
 }
 
-/// Each entry in its place after the one at `seq`, and the chain's new end.
-fn linked(
-    entries: Vec<NewEntry>,
-    mut seq: u64,
-    mut previous: Digest,
-) -> Result<(Vec<(u64, chain::Link, NewEntry)>, (u64, Digest)), PortError> {
+/// An entry with its position and how it is linked.
+type Placed = (u64, chain::Link, NewEntry);
+
+/// Each entry in its place after the one at `seq`.
+fn linked(entries: Vec<NewEntry>, mut seq: u64, mut previous: Digest) -> Result<Vec<Placed>, PortError> {
     let mut rows = Vec::with_capacity(entries.len());
     for new in entries {
         seq += 1;
@@ -323,7 +333,7 @@ fn linked(
         previous = link.digest.clone();
         rows.push((seq, link, new));
     }
-    Ok((rows, (seq, previous)))
+    Ok(rows)
 }
 
 /// Runs what only computes on a thread of its own.
@@ -409,6 +419,18 @@ mod tests {
         assert_eq!(entries.iter().map(|e| e.seq).collect::<Vec<_>>(), [1, 2, 3]);
         assert_eq!(entries[2].previous, entries[1].digest);
         assert_eq!(second.verify().await.unwrap().entries, 3);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_that_was_closed_is_whole_in_its_one_file() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ledger = SqliteLedger::open(here.path()).await.unwrap();
+        ledger.append(vec![opened(1), opened(2)]).await.unwrap();
+        ledger.close().await.unwrap();
+        std::fs::copy(here.path().join(FILE_NAME), there.path().join(FILE_NAME)).unwrap();
+        assert!(!here.path().join(format!("{FILE_NAME}-wal")).exists());
+        let copy = SqliteLedger::open_existing(there.path()).await.unwrap();
+        assert_eq!(copy.verify().await.unwrap().entries, 2);
     }
 
     #[tokio::test]

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::App;
 use super::error::ApiError;
-use super::records::targets_of;
 use crate::domain::names::{GroupId, TargetKey, TickId};
 use crate::domain::record::TickRecord;
 use crate::explain::{self, Answer, Confidence};
@@ -104,7 +103,7 @@ async fn explain(app: &App, target: TargetKey) -> Result<Cited, PortError> {
 async fn known_targets(app: &App) -> Result<Vec<TargetKey>, PortError> {
     match app.published() {
         Some(published) => Ok(published.groups.iter().flat_map(|group| &group.targets).map(|view| view.target.clone()).collect()),
-        None => Ok(targets_of(&recent(app, None).await?).into_iter().collect()),
+        None => Ok(TickRecord::targets_of(&recent(app, None).await?).into_iter().collect()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! Records out of the ledger: newest first and page by page, one with the bodies behind it, and the end of the chain.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -159,11 +158,6 @@ fn is_about(record: &TickRecord, target: &TargetKey) -> bool {
         closed.plan.contains_key(target) || closed.proposals.iter().any(|judged| judged.proposal.change.target() == Some(target))
     });
     planned || record.actions.iter().any(|action| action.intent.change.target() == Some(target))
-}
-
-/// Every target that records cover.
-pub(super) fn targets_of(records: &[TickRecord]) -> BTreeSet<TargetKey> {
-    records.iter().filter_map(|record| record.closed.as_ref()).flat_map(|closed| closed.plan.keys().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ fn group_view(name: &str, targets: Vec<TargetView>) -> GroupView {
         reason: "PolicyFound".into(),
         message: "the admission policy is installed".into(),
     };
-    GroupView { group: GroupId::new("shop", name), conditions: vec![fence], asked: Asked::NotWorthIt, targets }
+    GroupView { group: GroupId::new("shop", name), conditions: vec![fence], asked: Asked::NotWorthIt, surges: Vec::new(), targets }
 }
 
 fn target_view(name: &str, current: u32, desired: u32) -> TargetView {
@@ -376,6 +376,7 @@ fn queued(proposal: Proposal) -> QueuedProposal {
         decisions: Vec::new(),
         rulings: Vec::new(),
         closed: false,
+        ended: None,
         proposal,
     }
 }

@@ -1,6 +1,7 @@
 //! `ipa adopt TARGET`: the first hand-over of a workload's replicas, without a jump.
 
 use clap::Args;
+use clap::builder::BoolishValueParser;
 
 use super::output::{print_json, say};
 use super::{Answer, ClusterArgs, Output};
@@ -13,7 +14,7 @@ pub struct Adopt {
     /// The workload: NAMESPACE/NAME for a Deployment, or NAMESPACE/RESOURCE.GROUP/NAME.
     target: TargetKey,
     /// Only say what would be done.
-    #[arg(long)]
+    #[arg(long, env = "IPA_DRY_RUN", value_parser = BoolishValueParser::new())]
     dry_run: bool,
     #[command(flatten)]
     cluster: ClusterArgs,

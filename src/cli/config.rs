@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
 
 use super::{ConfigArgs, ModelArgs};
@@ -78,7 +78,8 @@ impl Config {
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        serde_saphyr::from_str(&text).with_context(|| format!("--config {} is not a valid configuration", path.display()))
+        serde_saphyr::from_str(&text)
+            .map_err(|error| anyhow!("--config {} is not a valid configuration: {}", path.display(), super::first_line(&error)))
     }
 
     fn lay_over(&mut self, flags: &ModelArgs) -> anyhow::Result<()> {
@@ -130,7 +131,12 @@ mod tests {
         let error = read("mode: Auto\nprometeus: {url: http://p}\n").unwrap_err();
         assert!(error.contains("ipa.yaml") && error.contains("prometeus"), "{error}");
         let error = read("mode: Turbo\n").unwrap_err();
-        assert!(error.contains("Turbo"), "{error}");
+        assert!(
+            error.ends_with(
+                "ipa.yaml is not a valid configuration: line 1 column 7: unknown variant `Turbo`, expected one of Observe, Recommend, Auto"
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
@@ -15,10 +16,10 @@ use super::{Answer, Config, ConfigArgs, ModelArgs, Output, report};
 use crate::adapters::ledger::{self, SqliteLedger};
 use crate::adapters::llm;
 use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
-use crate::api::{Server, ServerSettings};
+use crate::api::{Server, ServerSettings, Token};
 use crate::controller::{self, Rhythm};
 use crate::domain::limits::{GateLimits, Mode};
-use crate::domain::record::{TickRecord, TickVerdict};
+use crate::domain::record::TickRecord;
 use crate::domain::units::GoDuration;
 use crate::ports::{Clock, EntryFilter, Ledger, Model};
 use crate::sim::{self, Expert, Pace, Simulation};
@@ -28,19 +29,22 @@ use crate::tick::{Published, Settings, Ticker};
 #[derive(Args, Debug)]
 pub struct Demo {
     /// Address of the page; port 0 picks one and prints it.
-    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:8080", value_parser = super::socket_address)]
     listen: SocketAddr,
-    /// How many times as fast as real time the demo's clock runs.
-    #[arg(long, value_name = "N", default_value_t = 60.0)]
+    /// File that holds the token that the page asks for; needed beyond loopback.
+    #[arg(long, env = "IPA_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// How many times as fast as real time the demo's clock runs, 1 to 3600.
+    #[arg(long, env = "IPA_SPEED", value_name = "N", default_value = "60", value_parser = speed, allow_negative_numbers = true)]
     speed: f64,
     /// Seed of the arrivals and of everything else that is drawn.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, env = "IPA_SEED", value_name = "N", default_value = "1", value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// No page: time jumps, and each tick's record is printed.
-    #[arg(long)]
+    #[arg(long, env = "IPA_HEADLESS", value_parser = BoolishValueParser::new())]
     headless: bool,
     /// How much of the demo's own time to run, such as 10m; without it the page runs until Ctrl-C.
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", env = "IPA_FOR", value_name = "DURATION")]
     duration: Option<GoDuration>,
     /// Time between ticks, in the demo's own time.
     #[arg(long, env = "IPA_INTERVAL", value_name = "DURATION", default_value = "60s")]
@@ -53,6 +57,15 @@ pub struct Demo {
     data_dir: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let times = text.parse().ok().filter(|times| (1.0..=3600.0).contains(times));
+    times.ok_or_else(|| "write how many times as fast the clock runs, from 1 to 3600, such as 60".to_owned())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write a whole number from 0 on".to_owned())
 }
 
 impl Demo {
@@ -81,9 +94,6 @@ impl Demo {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        if !(1.0..=3600.0).contains(&self.speed) {
-            bail!("--speed {} is not between 1 and 3600: write how many times as fast the clock runs, such as 60", self.speed);
-        }
         if self.interval.0.is_zero() {
             bail!("--interval 0 would tick without end: write a duration such as 60s");
         }
@@ -130,15 +140,16 @@ impl Demo {
     ) -> anyhow::Result<Answer> {
         let (publish, published) = watch::channel(None);
         let (ask, asks) = mpsc::channel(16);
+        let token = self.token_file.as_ref().map(|file| Token::read(file)).transpose().context("--token-file")?;
         let server = Server {
             published,
-            ledger,
+            ledger: ledger.clone(),
             decisions: Some(simulation.decisions()),
             asks: ask,
             clock: simulation.clock.clone(),
             settings: ServerSettings {
                 listen: self.listen,
-                token: None,
+                token,
                 host_names: Vec::new(),
                 interval: self.interval.0,
                 demo: true,
@@ -155,7 +166,8 @@ impl Demo {
             Some(player) => say!("  model   a {player} plays the model; let a real one play with --model-url and --model"),
             None => say!("  model   {}", model.identity().model),
         }
-        say!("  ask     ipa why shop/frontend --server http://{}", bound.address());
+        let with_token = self.token_file.as_ref().map_or_else(String::new, |file| format!(" --token-file {}", file.display()));
+        say!("  ask     ipa why shop/frontend --server http://{}{with_token}", bound.address());
         say!("  stop    Ctrl-C");
         std::io::stdout().flush()?;
         let (stop_server, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -173,6 +185,7 @@ impl Demo {
         controller::run(ticker, simulation.clock.clone(), self.rhythm(), publish, asks, stop).await;
         let _ = stop_server.send(());
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 
@@ -193,6 +206,7 @@ impl Demo {
         };
         controller::run(ticker, simulation.clock.clone(), self.rhythm(), publish, asks, stop).await;
         print_records(ledger, output).await?;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 }
@@ -205,14 +219,13 @@ async fn print_records(ledger: &SqliteLedger, output: Output) -> anyhow::Result<
         match output {
             Output::Json => print_json_line(record)?,
             Output::Table if is_quiet(record) => {}
-            Output::Table => print_text(&report::record(record, None)),
+            Output::Table => print_text(&report::record(record, report::evidence(ledger, record).await?.as_ref())),
         }
     }
     if output == Output::Table {
-        let acted = records.iter().filter(|r| r.closed.as_ref().is_some_and(|c| c.verdict == TickVerdict::Acted)).count();
+        print_text(&report::summary(&records));
         let quiet = records.iter().filter(|r| is_quiet(r)).count();
-        let entries = ledger.verify().await?.entries;
-        say!("{} records, {acted} acted, {quiet} quiet (not shown); the chain of {entries} entries holds", records.len());
+        say!("{quiet} quiet records are not shown; the chain of {} entries holds", ledger.verify().await?.entries);
     }
     Ok(())
 }

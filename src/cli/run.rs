@@ -25,13 +25,14 @@ pub struct Run {
     config: ConfigArgs,
     #[command(flatten)]
     model: ModelArgs,
-    /// Address of the HTTP server; port 0 picks one and prints it. Beyond loopback a token file is needed.
-    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT")]
+    /// Address of the HTTP server; port 0 picks one and prints it. Beyond loopback a token file is needed. Default: the file's, or
+    /// 127.0.0.1:8080.
+    #[arg(long, env = "IPA_LISTEN", value_name = "ADDR:PORT", value_parser = super::socket_address)]
     listen: Option<SocketAddr>,
     /// File that holds the token that the HTTP server asks for.
     #[arg(long, env = "IPA_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Directory of ledger and memory.
+    /// Directory of ledger and memory. Default: the file's, or ./ipa-data.
     #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Which part this process plays.
@@ -59,10 +60,13 @@ impl Run {
         }
         let Role::All = self.role;
         let config = Config::load(&self.config, &self.model)?;
-        let data_dir = self.data_dir.clone().or(config.data_dir.clone()).unwrap_or_else(|| PathBuf::from("./ipa-data"));
-        let ledger = Arc::new(SqliteLedger::open(&data_dir).await?);
+        let token_file = self.token_file.as_ref().or(config.token_file.as_ref());
+        let token = token_file.map(|file| Token::read(file)).transpose().context("--token-file")?;
         let world = world::connect(&self.cluster, &config).await?;
         world.ready().await?;
+        // Only now: what cannot begin leaves no directory behind.
+        let data_dir = self.data_dir.clone().or(config.data_dir.clone()).unwrap_or_else(|| PathBuf::from("./ipa-data"));
+        let ledger = Arc::new(SqliteLedger::open(&data_dir).await?);
         let (ports, lease) = world.acting(ledger.clone());
         let settings = Settings {
             cluster: world.name.clone(),
@@ -76,11 +80,9 @@ impl Run {
 
         let (publish, published) = watch::channel(None);
         let (ask, asks) = mpsc::channel(64);
-        let token_file = self.token_file.as_ref().or(config.token_file.as_ref());
-        let token = token_file.map(|file| Token::read(file)).transpose().context("--token-file")?;
         let server = Server {
             published,
-            ledger,
+            ledger: ledger.clone(),
             // A person decides with a token of their own, through `ipa proposals` or kubectl: never with this process's.
             decisions: None,
             asks: ask,
@@ -108,6 +110,7 @@ impl Run {
         lease.vacate().await;
         let _ = stop_server.send(());
         let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
+        ledger.close().await?;
         Ok(Answer::Yes)
     }
 }

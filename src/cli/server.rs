@@ -18,8 +18,10 @@ pub(super) struct Server {
 impl Server {
     /// A client of the server at `url`, with the token in `token_file` where one is given.
     pub(super) fn new(url: &str, token_file: Option<&Path>) -> anyhow::Result<Self> {
-        let mut base: reqwest::Url =
-            url.parse().with_context(|| format!("--server `{url}` is not a URL: write one such as http://127.0.0.1:8080"))?;
+        let parsed: Option<reqwest::Url> = url.parse().ok();
+        let Some(mut base) = parsed.filter(|base| matches!(base.scheme(), "http" | "https")) else {
+            bail!("--server `{url}` is not a URL: write one such as http://127.0.0.1:8080");
+        };
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
@@ -67,9 +69,17 @@ impl Server {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await.with_context(|| format!("failed to reach the server at {url}: is it running?"))?;
+        let response = request
+            .send()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("failed to reach the server at {url}: is it running?"))?;
         let status = response.status();
-        let answer: Value = response.json().await.with_context(|| format!("{url} did not answer with JSON: is --server an IPA?"))?;
+        let answer: Value = response
+            .json()
+            .await
+            .map_err(reqwest::Error::without_url)
+            .with_context(|| format!("{url} did not answer with JSON: is --server an IPA?"))?;
         if !status.is_success() {
             let part = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
             bail!("{url} answered {}: {}; {}", status.as_u16(), part("error"), part("mend"));

@@ -8,7 +8,7 @@ use super::output::{print_json_line, print_text};
 use super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, Output, report, world};
 use crate::adapters::ledger::SqliteLedger;
 use crate::domain::record::TickRecord;
-use crate::ports::{Body, EntryFilter, Ledger};
+use crate::ports::{EntryFilter, Ledger};
 use crate::tick::{Settings, Ticker};
 
 /// Take one tick against the current context, changing nothing; print what it would do and why.
@@ -34,14 +34,9 @@ impl Tick {
         let published = ticker.tick().await?;
         let records = TickRecord::fold_all(ledger.entries(&EntryFilter::default()).await?);
         for record in &records {
-            let evidence = match &record.opened {
-                Some(opened) => ledger.body(&opened.evidence).await?,
-                None => None,
-            };
-            match (output, evidence) {
-                (Output::Json, _) => print_json_line(record)?,
-                (Output::Table, Some(Body::Evidence(evidence))) => print_text(&report::record(record, Some(&evidence))),
-                (Output::Table, _) => print_text(&report::record(record, None)),
+            match output {
+                Output::Json => print_json_line(record)?,
+                Output::Table => print_text(&report::record(record, report::evidence(&*ledger, record).await?.as_ref())),
             }
         }
         for rejected in &published.rejected {

@@ -54,17 +54,7 @@ async fn group_of(ledger: &dyn Ledger, target: &TargetKey) -> Result<Option<Grou
 /// Every target that recent records cover.
 pub(crate) async fn known_targets(ledger: &dyn Ledger) -> Result<Vec<TargetKey>, PortError> {
     let recent = ledger.entries(&EntryFilter { newest: ENTRIES, ..EntryFilter::default() }).await?;
-    let mut targets: Vec<TargetKey> = recent
-        .iter()
-        .filter_map(|entry| match &entry.body {
-            EntryBody::Closed(closed) => Some(closed.plan.keys().cloned()),
-            EntryBody::Opened(_) | EntryBody::Intent(_) | EntryBody::Outcome(_) => None,
-        })
-        .flatten()
-        .collect();
-    targets.sort();
-    targets.dedup();
-    Ok(targets)
+    Ok(TickRecord::targets_of(&TickRecord::fold_all(recent)).into_iter().collect())
 }
 
 /// Prints an answer; no recorded decision is a no.

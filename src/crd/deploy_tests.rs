@@ -28,6 +28,14 @@ fn documents(path: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(&text(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
+fn operator() -> Value {
+    documents("base/deployment.yaml").into_iter().find(|d| d["kind"] == "Deployment").unwrap()
+}
+
+fn container(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]["spec"]["containers"][0]
+}
+
 /// All documents of an overlay, following its kustomizations as kustomize does.
 fn overlay(folder: &str) -> Vec<Value> {
     let kustomization = documents(&format!("{folder}/kustomization.yaml")).remove(0);
@@ -134,15 +142,31 @@ fn above_observe_ipa_may_ask_and_patch_workloads_and_pools_and_the_planner_nothi
 }
 
 #[test]
-fn each_overlay_sets_the_mode_it_is_named_after() {
-    let mode = |path: &str| documents(path).remove(0)["data"]["IPA_MODE"].as_str().unwrap().to_owned();
-    assert_eq!(mode("base/config.yaml"), "Observe");
-    assert_eq!(mode("overlays/recommend/mode.yaml"), "Recommend");
-    assert_eq!(mode("overlays/auto/mode.yaml"), "Auto");
+fn each_overlay_sets_the_mode_it_is_named_after_in_the_pod_so_that_the_pod_is_rolled() {
+    for (folder, mode) in [("overlays/observe", "Observe"), ("overlays/recommend", "Recommend"), ("overlays/auto", "Auto")] {
+        let kustomization = documents(&format!("{folder}/kustomization.yaml")).remove(0);
+        assert_eq!(kustomization["patches"], serde_json::json!([{"path": "mode.yaml"}]), "{folder}");
+        let patch = documents(&format!("{folder}/mode.yaml")).remove(0);
+        let deployment = operator();
+        assert_eq!((&patch["kind"], &patch["metadata"]["name"]), (&deployment["kind"], &deployment["metadata"]["name"]), "{folder}");
+        let patched = &patch["spec"]["template"]["spec"]["containers"];
+        let expected = serde_json::json!([{"name": container(&deployment)["name"], "env": [{"name": "IPA_MODE", "value": mode}]}]);
+        assert_eq!(*patched, expected, "{folder}");
+    }
 }
 
 #[test]
-fn no_role_has_a_wildcard_reads_a_secret_or_lets_ipa_delete_or_approve() {
+fn an_edit_of_the_settings_rolls_the_pod_and_the_mode_is_not_among_them() {
+    let kustomization = documents("base/kustomization.yaml").remove(0);
+    let generated = &kustomization["configMapGenerator"][0];
+    assert!(generated["options"]["disableNameSuffixHash"].is_null() && kustomization["generatorOptions"].is_null());
+    assert_eq!(generated["name"], container(&operator())["envFrom"][0]["configMapRef"]["name"]);
+    let settings = text(&format!("base/{}", generated["envs"][0].as_str().unwrap()));
+    assert!(settings.contains("\nIPA_PROMETHEUS_URL=") && !settings.contains("IPA_MODE="), "{settings}");
+}
+
+#[test]
+fn no_role_has_a_wildcard_reads_a_secret_or_lets_ipa_approve_or_delete_more_than_its_own_questions() {
     let roles = overlay("overlays/auto").into_iter().filter(|d| matches!(d["kind"].as_str(), Some("ClusterRole" | "Role")));
     let mut seen = 0;
     for role in roles {
@@ -152,8 +176,12 @@ fn no_role_has_a_wildcard_reads_a_secret_or_lets_ipa_delete_or_approve() {
             assert!(verb != "*" && !on.contains('*'), "{name} has a wildcard: {verb} {on}");
             assert!(!on.starts_with("/secrets") && !on.starts_with("rbac."), "{name} may {verb} {on}");
             let of_people = ["ipa-admin", "ipa-approver", "ipa-team"].contains(&name.as_str());
+            // Its own questions to people, once they have ended, and nothing else.
+            let own_questions = name == "ipa-recommend" && verb == "delete" && on == "ipa.dev/scalingproposals";
             assert!(
-                of_people || !["delete", "deletecollection", "approve", "escalate", "bind", "impersonate"].contains(&verb.as_str()),
+                of_people
+                    || own_questions
+                    || !["delete", "deletecollection", "approve", "escalate", "bind", "impersonate"].contains(&verb.as_str()),
                 "{name} may {verb} {on}"
             );
             assert!(!of_people || on.starts_with("ipa.dev/"), "{name} may {verb} {on}");
@@ -175,9 +203,9 @@ fn a_team_cannot_raise_its_own_limits() {
 
 #[test]
 fn the_operator_runs_without_root_without_a_writable_root_and_with_probes() {
-    let deployment = documents("base/deployment.yaml").into_iter().find(|d| d["kind"] == "Deployment").unwrap();
+    let deployment = operator();
     let pod = &deployment["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
+    let container = container(&deployment);
     assert_eq!(pod["serviceAccountName"], "ipa-actuator");
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");

@@ -370,20 +370,27 @@ impl From<Weekday> for WeekdayName {
 }
 
 impl FreezeWindow {
-    /// Whether `now` lies inside, looking back over the days whose window could still be open.
+    /// Whether `now` lies inside.
     #[must_use]
     pub fn covers(&self, now: Timestamp, zone: &TimeZone) -> bool {
+        self.open_until(now, zone).is_some()
+    }
+
+    /// Until when the window that `now` lies inside is open, looking back over the days whose window could still be; `None` outside of it.
+    #[must_use]
+    pub fn open_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let local = now.to_zoned(zone.clone());
         let days_back = i64::try_from(self.duration.0.as_secs() / 86_400 + 1).unwrap_or(7).min(8);
-        (0..=days_back).any(|back| {
-            let Ok(date) = local.date().checked_sub(jiff::Span::new().days(back)) else { return false };
+        let end_of = |back: i64| {
+            let date = local.date().checked_sub(jiff::Span::new().days(back)).ok()?;
             if !self.days.is_empty() && !self.days.contains(&WeekdayName::from(date.weekday())) {
-                return false;
+                return None;
             }
-            let Ok(start) = date.to_datetime(self.start).to_zoned(zone.clone()) else { return false };
-            let into = now.duration_since(start.timestamp());
-            !into.is_negative() && into < self.duration.signed()
-        })
+            let start = date.to_datetime(self.start).to_zoned(zone.clone()).ok()?.timestamp();
+            let end = start.saturating_add(self.duration.signed()).unwrap_or(Timestamp::MAX);
+            (start <= now && now < end).then_some(end)
+        };
+        (0..=days_back).filter_map(end_of).max()
     }
 }
 
@@ -574,6 +581,8 @@ mod tests {
         assert!(!covers("2026-03-06T20:59:00Z"), "21:59 in Vienna");
         assert!(covers("2026-03-06T21:00:00Z"), "22:00 in Vienna");
         assert!(covers("2026-03-07T00:59:00Z"), "01:59 on Saturday");
+        let until = window.open_until("2026-03-07T00:59:00Z".parse().unwrap(), vienna.zone());
+        assert_eq!(until, Some("2026-03-07T01:00:00Z".parse().unwrap()));
         assert!(!covers("2026-03-07T01:00:00Z"));
         assert!(!covers("2026-03-07T21:30:00Z"), "Saturday evening");
     }

@@ -108,18 +108,36 @@ pub struct CapacityMemory {
     pub samples: u32,
 }
 
-/// A forecaster's state between ticks. Refitted rarely; each tick follows the level anew from the signal's own history, so that no gap and no
-/// restart can spoil it.
+/// A forecaster's state between ticks. Followers are refitted rarely, and each tick they follow the level anew from the signal's own history, so
+/// that no gap and no restart can spoil them; what is learned from each error is carried on. About 5 KB. A state of an older form lacks the
+/// followers, and its series is fitted anew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForecasterState {
-    /// Model that back-test chose.
-    pub model: Arc<str>,
-    /// When it was fitted.
+    /// When the followers were fitted.
     pub fitted: Timestamp,
-    /// Whether every model took part in the choice; a first, quick fit leaves out those that are slow to fit.
-    pub complete: bool,
+    /// When every kind last took part in a fit; a quick one leaves out those that are slow to fit. Absent when none did yet.
+    #[serde(default)]
+    pub completed: Option<Timestamp>,
     /// Added to demand before its logarithm, so that a quiet night does not weigh more than a busy day.
     pub offset: f64,
+    /// The models that follow a level, at most one of each kind.
+    #[serde(default)]
+    pub followers: Vec<FollowerState>,
+    /// What was learned at 5, 15, 30 and 60 minutes ahead.
+    #[serde(default)]
+    pub horizons: Vec<HorizonState>,
+    /// Forecasts that wait for what they forecast.
+    #[serde(default)]
+    pub notes: VecDeque<ForecastNote>,
+    /// Back-test at the last fit.
+    pub quality: ForecastQuality,
+}
+
+/// A fitted model that follows a level.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FollowerState {
+    /// Its kind, by name.
+    pub model: Arc<str>,
     /// The seasonal shape of log demand by hour of the day (24), by five minutes of it (288), or by hour of the week (168); empty is flat.
     pub shape: Vec<f32>,
     /// How the level follows and is carried on: its gain, the trend's gain, the trend's damping, and what remains of the level's deviation
@@ -127,14 +145,39 @@ pub struct ForecasterState {
     pub pace: [f64; 4],
     /// Log level that the deviation returns to.
     pub base: f64,
-    /// Errors of log demand at 5, 15, 30, 60 minutes, newest last, from which the width follows.
-    pub errors: Vec<VecDeque<f32>>,
-    /// Offsets of the quantiles from the point forecast in log demand, at the same minutes by level, as last derived from `errors`.
-    pub widths: Vec<Vec<f32>>,
-    /// Point forecasts that wait for what they forecast: `(due, which of the four horizons, value)`.
-    pub open: VecDeque<(Timestamp, u16, f32)>,
-    /// Back-test at the last fit.
-    pub quality: ForecastQuality,
+}
+
+/// What a forecaster has learned of one horizon.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HorizonState {
+    /// Fading mean loss of each part of the blend, in means of demand.
+    pub losses: Vec<f32>,
+    /// The regression's fading sums of products of its inputs (a lower triangle by rows), of inputs and targets, and its coefficients.
+    pub products: Vec<f32>,
+    /// See `products`.
+    pub targets: Vec<f32>,
+    /// See `products`.
+    pub weights: Vec<f32>,
+    /// Mean absolute error of the blend in log demand, of late and usually.
+    pub sizes: [f32; 2],
+    /// Quantiles of its error by level, in units of size.
+    pub quantiles: Vec<f32>,
+    /// Errors it rests on.
+    pub seen: f32,
+}
+
+/// One forecast that waits for what it forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ForecastNote {
+    /// What it is a forecast for.
+    pub due: Timestamp,
+    /// Which of the four horizons.
+    pub horizon: u16,
+    /// Log demand by each part of the blend; a part without a forecast is `null`.
+    #[serde(with = "crate::domain::series::gaps")]
+    pub parts: Vec<f32>,
+    /// Log demand by the blend.
+    pub blend: f32,
 }
 
 /// Granted headroom.

@@ -16,7 +16,8 @@ pub const LEVELS: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 pub struct Outlook {
     /// When it was made.
     pub made: Timestamp,
-    /// The model that back-test chose (`seasonal-naive`, `ets`, `mstl`, `level`), or the one the group names.
+    /// The models that count most in the blend (`level`, `seasonal-naive`, `ets`, `mstl`, `ridge`, `yesterday`, `last-week`), heaviest first and
+    /// joined by `+`, or the one the group names.
     pub model: Arc<str>,
     /// Values by minute (rows, 0 to 60) and level (columns, [`LEVELS`]), never falling along a row.
     grid: Vec<[f32; LEVELS.len()]>,

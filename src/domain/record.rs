@@ -1,6 +1,6 @@
 //! The record: entries of the hash-chained ledger, and the `TickRecord` that folds those of one group and tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -97,6 +97,23 @@ pub struct Closed {
     pub findings: Vec<Finding>,
     /// Whether and how the model took part.
     pub dialogue: DialogueSummary,
+}
+
+impl Closed {
+    /// Reason of a tick after which a change waits for a person.
+    pub const APPROVAL_PENDING: &str = "ApprovalPending";
+
+    /// The verdict as people read it: what waits for a person was not refused by anything.
+    #[must_use]
+    pub fn shown(&self) -> &'static str {
+        match self.verdict {
+            TickVerdict::Acted => "Acted",
+            TickVerdict::Held => "Held",
+            TickVerdict::Blocked if self.reason == Self::APPROVAL_PENDING => "Waiting",
+            TickVerdict::Blocked => "Blocked",
+            TickVerdict::Failed => "Failed",
+        }
+    }
 }
 
 /// How a tick ended for a group.
@@ -387,6 +404,12 @@ impl TickRecord {
             by_tick.entry(key).or_default().push(entry);
         }
         order.iter().filter_map(|key| Self::fold(by_tick.get(key)?)).collect()
+    }
+
+    /// Every target that these records cover.
+    #[must_use]
+    pub fn targets_of(records: &[Self]) -> BTreeSet<TargetKey> {
+        records.iter().filter_map(|record| record.closed.as_ref()).flat_map(|closed| closed.plan.keys().cloned()).collect()
     }
 
     /// Folds entries of one group and tick, given in order. `None` for no entries.

@@ -1,7 +1,7 @@
 //! Regular time series in tiers, as a signal's history is kept: fine and short, coarse and long. A gap is a missing sample, never zero.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// One regular series: sample `i` stands for the interval that ends at `start + i * step`.
 ///
@@ -13,17 +13,22 @@ pub struct Series {
     /// Seconds between samples.
     pub step_s: u32,
     /// The samples, oldest first.
-    #[serde(serialize_with = "gaps_as_null", deserialize_with = "null_as_gaps")]
+    #[serde(with = "gaps")]
     pub values: Vec<f32>,
 }
 
-fn gaps_as_null<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(values.iter().map(|v| v.is_finite().then_some(*v)))
-}
+/// How samples with gaps are written and read: `NaN` in memory, `null` in JSON.
+pub(crate) mod gaps {
+    use serde::{Deserialize, Deserializer, Serializer};
 
-fn null_as_gaps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
-    let values = Vec::<Option<f32>>::deserialize(deserializer)?;
-    Ok(values.into_iter().map(|v| v.unwrap_or(f32::NAN)).collect())
+    pub fn serialize<S: Serializer>(values: &[f32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(values.iter().map(|v| v.is_finite().then_some(*v)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f32>, D::Error> {
+        let values = Vec::<Option<f32>>::deserialize(deserializer)?;
+        Ok(values.into_iter().map(|v| v.unwrap_or(f32::NAN)).collect())
+    }
 }
 
 impl Series {

@@ -190,8 +190,11 @@ pub struct QueuedProposal {
     pub rulings: Vec<Ruling>,
     /// What people decided, oldest first.
     pub decisions: Vec<Decision>,
-    /// Whether it has ended (applied, rejected, expired, stale).
+    /// Whether it has ended.
     pub closed: bool,
+    /// Machine reason for which it ended (`Applied`, `Rejected`, `Expired`, `Stale`, `Superseded`), where it has and the reason is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// One person's decision on a proposal.

@@ -193,6 +193,14 @@ pub fn parse_thousandths(text: &str) -> Result<u64, UnitError> {
     non_negative(text, 1_000_000)
 }
 
+/// Parses a plain decimal in the grammar of quantities that is finer than a thousandth (core-seconds of one request), to a billionth.
+///
+/// # Errors
+/// [`UnitError`] when the text is no quantity, is negative or too large.
+pub fn parse_decimal(text: &str) -> Result<f64, UnitError> {
+    non_negative(text, 1).map(|nano| nano as f64 / 1e9)
+}
+
 impl MicroUsd {
     /// From dollars as a float, for prices that arrive as JSON numbers. Not finite becomes `None`.
     #[must_use]
@@ -425,6 +433,12 @@ mod tests {
         assert_eq!(Bytes::parse("-1"), Err(UnitError::Negative("-1".into())));
         assert_eq!(Bytes::parse("8Ei"), Err(UnitError::TooLarge("8Ei".into())));
         assert!(Bytes::parse("100MB").unwrap_err().to_string().contains("100MB"));
+    }
+
+    #[test]
+    fn a_decimal_is_exact_to_a_billionth() {
+        assert_eq!([parse_decimal("8m"), parse_decimal("400u"), parse_decimal("1.5")], [Ok(0.008), Ok(0.0004), Ok(1.5)]);
+        assert_eq!(parse_decimal("-1"), Err(UnitError::Negative("-1".into())));
     }
 
     #[test]

@@ -1,14 +1,41 @@
 //! An incident: a stretch of demand, events and faults that can be replayed, as the directory of the contract describes it. Read and checked
 //! once; everything after works on these types.
+//!
+//! [`Incident::read`] reads a directory. What it says on disk is [`document`]'s, and each part is checked in a file of its own; whatever is wrong is
+//! one line with file, field and the mend. Left out: what becomes of it (the simulator's), and what it is worth (the scores').
+
+mod calls;
+mod check;
+mod derive;
+pub mod document;
+mod error;
+mod events;
+mod expect;
+mod faults;
+mod limits;
+mod pools;
+mod read;
+mod samples;
+mod text;
+mod workload;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::IncidentError;
+pub use text::{CPUQuantity, CPUShare, MemoryQuantity};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::limits::{Bounds, Criticality, Fleet, Group, Guardrail, TimeZoneName};
 use crate::domain::proposal::Cause;
+use crate::domain::units::Millicores;
 use crate::domain::workload::ContainerResources;
 use crate::service::ServiceSpec;
 pub use crate::service::{Observe, StartUp};
@@ -39,7 +66,7 @@ pub struct Incident {
     pub duration_s: u32,
     /// What runs.
     pub workloads: Vec<IncidentWorkload>,
-    /// What nodes can be had.
+    /// What nodes can be had. Empty where the incident names none: there is always room then, at once.
     pub pools: Vec<PoolSpec>,
     /// What goes wrong, in order of time.
     pub faults: Vec<IncidentFault>,
@@ -68,6 +95,8 @@ pub struct IncidentWorkload {
     pub resources: ContainerResources,
     /// From scheduled to ready.
     pub startup: StartUp,
+    /// CPU that a replica uses while it starts, where that is not what it uses idle.
+    pub startup_cpu: Option<Millicores>,
     /// How it serves: the truth, which no policy sees.
     pub service: ServiceSpec,
     /// Units/s offered from outside: values at seconds from `start`, sorted, strictly rising, finite and not negative, scaled already.
@@ -86,7 +115,7 @@ pub const NAMESPACE: &str = "incident";
 /// A demand series as recorded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DemandSamples {
-    /// `(seconds from start, units/s)`.
+    /// `(seconds from start, units/s)`: what was offered from then until the next sample. A gap has no samples; see [`crate::eval::series::gaps`].
     pub samples: Vec<(u32, f64)>,
     /// What metrics show of it.
     pub observe: Observe,
@@ -228,7 +257,7 @@ pub struct Expect {
 }
 
 /// What must never happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Never {
     /// Replicas were taken away on metrics that are missing, late or contradictory.
     ScaleDownOnStaleMetrics,
@@ -260,7 +289,7 @@ pub struct ExpectedDecision {
 }
 
 /// Kinds of changes that may be forbidden.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ForbiddenAct {
     /// More replicas.
     ScaleUp,

@@ -18,7 +18,7 @@ use search::{Terms, Thinning, search};
 
 use crate::domain::limits::Bounds;
 use crate::service::replay::{Fluid, STEP_S};
-use crate::service::{ServiceSpec, Tally, Worth};
+use crate::service::{ServiceSpec, Tally, Worth, is_slow};
 
 /// The achieved objective may lie so far above the bound, as a share of it, by rounding alone.
 const ROUNDING: f64 = 1e-9;
@@ -117,9 +117,10 @@ impl OracleSpec<'_> {
         }
     }
 
-    /// Whether replicas and backlog are the whole state: nobody comes back, and no replica takes from another.
+    /// Whether replicas and backlog are the whole state: nobody comes back, no replica takes from another, and none is so slow that it matters
+    /// when it ends its unit. (Slow ones never begin more units than a fluid does that has one begun for each idle replica.)
     fn is_whole(&self) -> bool {
         let retries = self.service.retry.share > 0.0 && self.service.retry.max > 0;
-        !retries && self.service.contention == 0.0
+        !retries && self.service.contention == 0.0 && !is_slow(self.service.capacity, 1)
     }
 }

@@ -18,6 +18,8 @@ const SMOOTHING_SAMPLES: usize = 288;
 const SMOOTHING_ITERATIONS: usize = 200;
 /// Least hours for a daily shape by loess: `stlrs` needs two seasons, three give it something to smooth.
 const LEAST_DAYS: usize = 3;
+/// Share of a trend that is kept from one sample to the next at most, as Hyndman and Athanasopoulos (2021, 8.2) bound it.
+const MOST_KEPT: f64 = 0.98;
 /// Spread of log demand below which there is nothing to smooth.
 const LEAST_SPREAD: f64 = 1e-6;
 
@@ -37,7 +39,7 @@ pub(super) fn candidates(known: &Working, complete: bool) -> Vec<Model> {
     };
     followers(ModelKind::Level, &Shape::default(), recent);
     for (season, at_least) in [(Season::Day, 1), (Season::FineDay, 1), (Season::Week, 2)] {
-        let past = [&known.hours, &known.grid].into_iter().find(|past| past.step == season.slot_s());
+        let past = [&known.hours, &known.habit].into_iter().find(|past| past.step == season.slot_s());
         let Some(shape) = past.and_then(|past| Shape::of_past(past, season, &known.zone, log, at_least)) else { continue };
         followers(ModelKind::SeasonalNaive, &shape, base_of(season.hours()).unwrap_or(recent));
     }
@@ -115,7 +117,7 @@ fn smoothing(known: &Working, offset: f64, shape: &Shape) -> Option<Pace> {
 fn pace_of(seen: &[f64], inside: &[f64], future: &[f64]) -> Option<Pace> {
     let [first, second, third] = future else { return None };
     let (one, two) = (second - first, third - second);
-    let phi = if one.abs() > 1e-9 { (two / one).clamp(0.0, 1.0) } else { 0.0 };
+    let phi = if one.abs() > 1e-9 { (two / one).clamp(0.0, MOST_KEPT) } else { 0.0 };
     let n = seen.len().min(inside.len());
     let (mut xx, mut xy, mut yy, mut xz, mut yz) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for t in 1..n.saturating_sub(1) {

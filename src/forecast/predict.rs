@@ -6,38 +6,45 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use rayon::prelude::*;
 
-use super::backtest::{Fitted, LEAST_KNOWN, WARM_UP, fit};
+use super::backtest::OLDEST_SEEN_S;
+use super::ensemble::Ensemble;
+use super::fit::{Fitted, LEAST_KNOWN, fit};
+use super::lags::{Past, Samples};
 use super::model::{Model, ModelKind, Pace, Standing, offset_of};
+use super::outage::without_outages;
+use super::outlook::outlook;
 use super::shape::Shape;
-use super::state::{drifted, note, recall, recall_widths, remember, settle};
-use super::width::{Widths, at_minute, widths};
+use super::stand::{Stand, Standings};
+use super::state::{drifted, note, recall, remember, settle};
+use super::walk::WARM_UP;
 use super::working::{GRID_STEP_S, Working, offset_at};
-use crate::domain::limits::{Group, SignalUse, Surge};
+use crate::domain::limits::{Group, SignalUse};
 use crate::domain::memory::{PlannerMemory, TargetMemory};
 use crate::domain::names::TargetKey;
-use crate::domain::outlook::{ForecastQuality, HORIZON_MINUTES, LEVELS, Outlook};
+use crate::domain::outlook::{ForecastQuality, Outlook};
 use crate::domain::series::{History, Series, quantile};
 use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::Snapshot;
 
-/// Quick fits a tick may do: each is a few dozen passes over two days, one or two milliseconds. A fresh fleet of 1,000 has its seasons within
-/// an hour. Where a fleet is so large that a turn takes longer than [`REFIT_AFTER`], shapes grow older; levels never do.
+/// Quick fits a tick may do: each is a few dozen passes over two days, a few milliseconds. A fresh fleet of 1,000 has its seasons within
+/// an hour. Where a fleet is so large that a turn takes longer than [`REFIT_AFTER`], shapes grow older; levels, regressions and widths never do.
 const QUICK_FITS: usize = 18;
 /// Fits with every model a tick may do: each costs about as much as ten quick ones or more.
 const COMPLETE_FITS: usize = 2;
-/// Age at which a model is fitted anew.
-const REFIT_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// Age at which followers are fitted anew: shapes change within days, and everything else learns by itself.
+const REFIT_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// Age at which every kind takes part again.
+const COMPLETE_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// Least age at which drift asks for a new fit.
-const REFIT_ON_DRIFT: SignedDuration = SignedDuration::from_mins(15);
+const REFIT_ON_DRIFT: SignedDuration = SignedDuration::from_hours(1);
 /// Gain of the level where nothing is fitted yet: half of a shift is followed within two samples.
 const UNFITTED_GAIN: f64 = 0.35;
 /// Lead assumed where no start-up was seen yet, minutes.
 const USUAL_LEAD_MINUTES: u16 = 10;
+/// Targets that are worth a thread: following one takes some twenty microseconds.
+const LEAST_SHARED: usize = 32;
 /// Minutes between two notes of a target's forecasts.
 const NOTED_EVERY_MINUTES: i64 = 5;
-/// Minutes between the points at which the path is computed; between them it is linear.
-const NODE_MINUTES: usize = 5;
-
 /// What `predict` found: an outlook of load for each target that has one, and what the forecasters carry on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prediction {
@@ -74,26 +81,27 @@ pub fn predict(snapshot: &Snapshot) -> Prediction {
         }
         target.since.get_or_insert(snapshot.at);
     }
-    let mut scratch = Vec::new();
     let due = due(&loads, &memory, snapshot.at);
     let fits = fit_all(&due, &memory);
     for ((load, effort), fitted) in due.into_iter().zip(fits) {
         if let (Some(target), Some(fitted)) = (memory.targets.get_mut(load.target), fitted) {
             let old = target.forecaster.take();
-            let complete = effort != Effort::First;
-            let mut state = remember(fitted, snapshot.at, complete, &mut scratch);
-            state.open = old.map(|old| old.open).unwrap_or_default();
+            let completed = old.as_ref().and_then(|old| old.completed);
+            let fitted = match old.as_ref().and_then(|old| recall(old, None)) {
+                Some(old) => fitted.carry_on(&old, effort == Effort::Complete),
+                None => fitted,
+            };
+            let mut state = remember(fitted, snapshot.at, if effort == Effort::Complete { Some(snapshot.at) } else { completed });
+            state.notes = old.map(|old| old.notes).unwrap_or_default();
             target.forecaster = Some(state);
         }
     }
-    let mut outlooks = BTreeMap::new();
-    for load in &loads {
-        if let Some(target) = memory.targets.get_mut(load.target)
-            && let Some(outlook) = follow(load, target, snapshot.at, &mut scratch)
-        {
-            outlooks.insert(load.target.clone(), Arc::new(outlook));
-        }
-    }
+    let by_target: BTreeMap<&TargetKey, &Load<'_>> = loads.iter().map(|load| (load.target, load)).collect();
+    let followed: Vec<(&Load<'_>, &mut TargetMemory)> =
+        memory.targets.iter_mut().filter_map(|(key, target)| Some((*by_target.get(key)?, target))).collect();
+    let outlook =
+        |(load, target): (&Load<'_>, &mut TargetMemory)| Some((load.target.clone(), Arc::new(follow(load, target, snapshot.at)?)));
+    let outlooks = followed.into_par_iter().with_min_len(LEAST_SHARED).filter_map(outlook).collect();
     Prediction { outlooks, memory }
 }
 
@@ -119,10 +127,8 @@ fn loads(snapshot: &Snapshot) -> Vec<Load<'_>> {
 /// How much a fit may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effort {
-    /// Quick, because nothing is fitted yet.
-    First,
-    /// Quick, because the model is old and of a kind that is quick to fit.
-    Again,
+    /// Those that are quick to fit.
+    Quick,
     /// Every model competes.
     Complete,
 }
@@ -136,26 +142,23 @@ fn due<'a>(loads: &'a [Load<'a>], memory: &PlannerMemory, now: Timestamp) -> Vec
     for load in loads {
         let Some(state) = memory.targets.get(load.target).and_then(|t| t.forecaster.as_ref()) else {
             if fits.len() < QUICK_FITS && enough(&load.signal.history) {
-                fits.push((load, Effort::First));
+                fits.push((load, Effort::Quick));
             }
             continue;
         };
         let age = now.duration_since(state.fitted);
-        let is_slow = matches!(ModelKind::named(&state.model), Some(ModelKind::Ets | ModelKind::Mstl));
-        if !state.complete {
-            complete.push((0u8, state.fitted, load));
-        } else if age >= REFIT_ON_DRIFT && drifted(state) {
-            complete.push((1, state.fitted, load));
-        } else if age >= REFIT_AFTER && is_slow {
-            complete.push((2, state.fitted, load));
-        } else if age >= REFIT_AFTER {
-            again.push((state.fitted, load));
+        match state.completed {
+            None => complete.push((0u8, state.fitted, load)),
+            Some(_) if age >= REFIT_ON_DRIFT && drifted(state) => complete.push((1, state.fitted, load)),
+            Some(completed) if now.duration_since(completed) >= COMPLETE_AFTER => complete.push((2, completed, load)),
+            Some(_) if age >= REFIT_AFTER => again.push((state.fitted, load)),
+            Some(_) => {}
         }
     }
     again.sort_by(|a, b| (a.0, a.1.target).cmp(&(b.0, b.1.target)));
     complete.sort_by(|a, b| (a.0, a.1, a.2.target).cmp(&(b.0, b.1, b.2.target)));
     let quick_left = QUICK_FITS - fits.len();
-    fits.extend(again.into_iter().take(quick_left).map(|(_, load)| (load, Effort::Again)));
+    fits.extend(again.into_iter().take(quick_left).map(|(_, load)| (load, Effort::Quick)));
     fits.extend(complete.into_iter().take(COMPLETE_FITS).map(|(_, _, load)| (load, Effort::Complete)));
     fits
 }
@@ -186,49 +189,66 @@ fn lead_minutes(memory: &TargetMemory) -> u16 {
 }
 
 /// Follows the signal up to now and carries it an hour ahead. `None` when nothing is known at all.
-fn follow(load: &Load<'_>, memory: &mut TargetMemory, now: Timestamp, scratch: &mut Vec<(f32, f64)>) -> Option<Outlook> {
+fn follow(load: &Load<'_>, memory: &mut TargetMemory, now: Timestamp) -> Option<Outlook> {
     let history = &*load.signal.history;
-    let zone = load.group.time_zone.zone();
     let (seen_at, latest) = history.latest()?;
-    let shift = offset_at(zone, now.as_second());
-    let mut state = memory.forecaster.take().and_then(|state| recall(&state).map(|model| (state, model)));
-    if let Some((state, model)) = &mut state {
-        settle(state, model, history, now, scratch);
+    let shift = offset_at(load.group.time_zone.zone(), now.as_second());
+    let named = load.group.forecast_model.as_deref().and_then(ModelKind::named);
+    let mut state = memory.forecaster.take();
+    let recalled = state.as_ref().and_then(|state| recall(state, named));
+    if recalled.is_none() {
+        state = None;
     }
-    let unfitted;
-    let model = if let Some((_, model)) = &state {
-        model
-    } else {
-        unfitted = level_of(history, latest);
-        &unfitted
-    };
-    let mut at = stand(model, &history.middle, shift);
-    let since_middle = history.middle.end().unwrap_or(Timestamp::MIN).as_second();
-    let fine_share = f64::from(history.fine.step_s.max(1)) / GRID_STEP_S as f64;
-    let fresh = (0..history.fine.values.len()).rev().take_while(|i| history.fine.second(*i) > since_middle).count();
-    for index in history.fine.values.len() - fresh..history.fine.values.len() {
-        let local = history.fine.second(index) + shift;
-        match &mut at {
-            Some(at) => model.follow(at, history.fine.values[index], local, fine_share),
-            None => at = history.fine.values[index].is_finite().then(|| Standing::at(model, history.fine.values[index], local)),
-        }
+    let mut ensemble = recalled.unwrap_or_else(|| level_of(history, latest));
+    let habit = without_outages(&history.middle.values);
+    let past = past_of(history, &habit, ensemble.offset, shift);
+    if let Some(state) = &mut state {
+        settle(state, &mut ensemble, past, history, now);
     }
-    let at = at.unwrap_or_else(|| Standing::at(model, latest, seen_at.as_second() + shift));
     // What was seen last is carried from where it was seen, but never further than the outlook itself reaches.
-    let age = now.duration_since(seen_at).as_secs().clamp(0, 3600);
-    let ahead = |seconds: i64| model.ahead(at, GRID_STEP_S, now.as_second() + shift - age, seconds + age);
-    let (widths, quality) = match &state {
-        Some((state, _)) => (recall_widths(state, scratch), state.quality),
-        None => (widths(&[], scratch), ForecastQuality::default()),
-    };
-    let outlook = outlook(now, model, ahead, &widths, &load.group.surges, quality);
-    memory.forecaster = state.map(|(mut state, _)| {
-        if is_turn(load.target, now) {
-            note(&mut state, now, |minute| outlook.quantile(minute, 0.5));
-        }
-        state
-    });
+    let age = now.duration_since(seen_at).as_secs().clamp(0, OLDEST_SEEN_S);
+    let standings = standings(&ensemble, history, (seen_at, latest), shift);
+    let stand = Stand::new(&ensemble, past, now.as_second() - age, standings, GRID_STEP_S);
+    let quality = state.as_ref().map_or_else(ForecastQuality::default, |state| state.quality);
+    let outlook = outlook(now, &stand, age, &load.group.surges, quality);
+    if let Some(state) = &mut state
+        && is_turn(load.target, now)
+    {
+        note(state, now, &stand, age);
+    }
+    memory.forecaster = state;
     Some(outlook)
+}
+
+/// The tiers of a signal, as a regression looks at them.
+fn past_of<'a>(history: &'a History, habit: &'a [f32], offset: f64, shift: i64) -> Past<'a> {
+    let of = |series: &Series| (series.start.as_second(), i64::from(series.step_s.max(1)));
+    let samples = |series: &'a Series| Samples { start: of(series).0, step: of(series).1, values: &series.values };
+    let grid = samples(&history.middle);
+    let hours = history.coarse.as_ref().map(samples);
+    Past { offset, fine: Some(samples(&history.fine)), grid, habit: Samples { values: habit, ..grid }, hours, shift, since: i64::MIN }
+}
+
+/// Where the followers stand after the newest sample: over the middle tier, then over the minutes that are beyond it.
+fn standings(ensemble: &Ensemble, history: &History, (seen_at, latest): (Timestamp, f32), shift: i64) -> Standings {
+    let since_middle = history.middle.end().unwrap_or(Timestamp::MIN).as_second();
+    let fine = &history.fine;
+    let fine_share = f64::from(fine.step_s.max(1)) / GRID_STEP_S as f64;
+    let fresh = (0..fine.values.len()).rev().take_while(|i| fine.second(*i) > since_middle).count();
+    let mut standings = Standings::default();
+    for model in &ensemble.followers {
+        let mut at = stand(model, &history.middle, shift);
+        for index in fine.values.len() - fresh..fine.values.len() {
+            let local = fine.second(index).saturating_add(shift);
+            match &mut at {
+                Some(at) => model.follow(at, fine.values[index], local, fine_share),
+                None => at = fine.values[index].is_finite().then(|| Standing::at(model, fine.values[index], local)),
+            }
+        }
+        let first = || Standing::at(model, latest, seen_at.as_second().saturating_add(shift));
+        standings[model.kind as usize] = Some(at.unwrap_or_else(first));
+    }
+    standings
 }
 
 /// Where the level of `model` stands at the end of the middle tier.
@@ -245,78 +265,22 @@ fn stand(model: &Model, middle: &Series, shift: i64) -> Option<Standing> {
     Some(at)
 }
 
-/// The model of a series that is too young to be fitted.
-fn level_of(history: &History, latest: f32) -> Model {
+/// The models of a series that is too young to be fitted: the level alone.
+fn level_of(history: &History, latest: f32) -> Ensemble {
     let seen = history.middle.values.len().saturating_sub(WARM_UP);
     let mut offset = offset_of(&history.middle.values[seen..]);
     if history.middle.latest().is_none() {
         offset = offset_of(&[latest]);
     }
-    Model {
-        kind: ModelKind::Level,
-        offset,
-        shape: Shape::default(),
-        pace: Pace::level(UNFITTED_GAIN, 1.0),
-        base: 0.0,
-        shift: f64::INFINITY,
-    }
+    let pace = Pace::level(UNFITTED_GAIN, 1.0);
+    let level = Model { kind: ModelKind::Level, offset, shape: Shape::default(), pace, base: 0.0, shift: f64::INFINITY };
+    Ensemble::new(offset, vec![level], Some(ModelKind::Level))
 }
 
 /// Whether this tick is the one in five at which a target's forecasts are noted: spread by name, so that no tick does all the work.
 fn is_turn(target: &TargetKey, now: Timestamp) -> bool {
     let sum = target.name.bytes().fold(0i64, |sum, b| (sum * 31 + i64::from(b)) % 65_521);
     now.as_second().div_euclid(60).rem_euclid(NOTED_EVERY_MINUTES) == sum % NOTED_EVERY_MINUTES
-}
-
-/// An outlook from the log path `ahead` (of seconds), the widths around it and the surges upon it.
-pub(super) fn outlook(
-    made: Timestamp,
-    model: &Model,
-    ahead: impl Fn(i64) -> f64,
-    widths: &Widths,
-    surges: &[Surge],
-    quality: ForecastQuality,
-) -> Outlook {
-    let mut rows = Vec::with_capacity(HORIZON_MINUTES + 1);
-    let node = |minute: usize| {
-        let point = ahead(60 * i64::try_from(minute).unwrap_or(0));
-        at_minute(widths, minute).map(|offset| model.demand(point + f64::from(offset)) as f32)
-    };
-    let mut low = node(0);
-    for start in (0..HORIZON_MINUTES).step_by(NODE_MINUTES) {
-        let high = node(start + NODE_MINUTES);
-        for minute in 0..NODE_MINUTES {
-            let share = minute as f32 / NODE_MINUTES as f32;
-            let mut row = low;
-            for (value, high) in row.iter_mut().zip(high) {
-                *value += share * (high - *value);
-            }
-            rows.push(row);
-        }
-        low = high;
-    }
-    rows.push(low);
-    for surge in surges {
-        apply(surge, made, &mut rows);
-    }
-    Outlook::new(made, model.kind.name(), rows, quality)
-}
-
-/// Multiplies the minutes that an announced surge covers. One that runs already is in what is seen, so it is carried on, not multiplied again.
-fn apply(surge: &Surge, made: Timestamp, rows: &mut [[f32; LEVELS.len()]]) {
-    if surge.start <= made {
-        return;
-    }
-    let first = (surge.start.duration_since(made).as_secs() + 59) / 60;
-    let last = first.saturating_add(i64::try_from(surge.duration.0.as_secs() / 60).unwrap_or(i64::MAX));
-    let factor = surge.percent as f32 / 100.0;
-    for (minute, row) in (0i64..).zip(rows) {
-        if (first..last.max(first + 1)).contains(&minute) {
-            for value in row {
-                *value *= factor;
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::limits::CustomSignal;
-use crate::domain::limits::{Aggregate, JoinKey};
+use crate::domain::limits::{Aggregate, JoinKey, Surge};
+use crate::domain::memory::ForecastNote;
 use crate::domain::units::GoDuration;
 use crate::forecast::world::{NOW, add, at, daily, empty, history, signal};
 
@@ -33,7 +34,7 @@ fn the_first_tick_knows_the_season() {
     let truth = f64::from(daily(NOW + 3600));
     assert!((outlook.quantile(60, 0.5) / truth - 1.0).abs() < 0.06, "{} {truth}", outlook.quantile(60, 0.5));
     assert!(outlook.quality.origins > 100);
-    assert!(!prediction.memory.targets[&key].forecaster.as_ref().unwrap().complete);
+    assert_eq!(prediction.memory.targets[&key].forecaster.as_ref().unwrap().completed, None);
 }
 
 #[test]
@@ -80,9 +81,8 @@ fn an_announced_surge_multiplies_its_minutes() {
 fn errors_are_learned_when_their_time_has_come() {
     let (mut snapshot, key) = with_demand(5.0, &|_| 100.0);
     snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
-    let errors = |snapshot: &Snapshot| snapshot.memory.planner.targets[&key].forecaster.as_ref().unwrap().errors[0].len();
-    let widths = |snapshot: &Snapshot| snapshot.memory.planner.targets[&key].forecaster.as_ref().unwrap().widths[0][5];
-    let (before, narrow) = (errors(&snapshot), widths(&snapshot));
+    let at_five = |snapshot: &Snapshot| snapshot.memory.planner.targets[&key].forecaster.as_ref().unwrap().horizons[0].clone();
+    let before = at_five(&snapshot);
     // An hour in which demand jumps between 50 and 150 every five minutes.
     let unsteady = |t: i64| if t <= NOW { 100.0 } else { 100.0 + 50.0 * if (t / 300) % 2 == 0 { 1.0 } else { -1.0 } };
     for minute in 1..=60 {
@@ -91,8 +91,42 @@ fn errors_are_learned_when_their_time_has_come() {
         signal(&mut snapshot, &key, SignalName::Demand, history(now, 5.0, &unsteady));
         snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
     }
-    assert!(errors(&snapshot) > before, "{before}");
-    assert!(widths(&snapshot) > narrow + 0.1, "{narrow} {}", widths(&snapshot));
+    let after = at_five(&snapshot);
+    assert!(after.seen >= before.seen + 10.0, "{} {}", before.seen, after.seen);
+    assert!(after.sizes[0] > before.sizes[0] + 0.01, "{:?} {:?}", before.sizes, after.sizes);
+    assert!(after.losses != before.losses && after.products != before.products);
+}
+
+#[test]
+fn what_was_learned_outlives_a_new_fit() {
+    let (mut snapshot, key) = with_demand(5.0, &daily);
+    snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
+    let memory = Arc::make_mut(&mut snapshot.memory.planner);
+    let state = memory.targets.get_mut(&key).unwrap().forecaster.as_mut().unwrap();
+    state.fitted = at(NOW - 7 * 3600);
+    state.completed = Some(at(NOW - 7 * 3600));
+    state.horizons[2].seen = 12_345.0;
+    let state = predict(&snapshot).memory.targets[&key].forecaster.clone().unwrap();
+    assert_eq!((state.fitted, state.horizons[2].seen), (at(NOW), 12_345.0));
+}
+
+#[test]
+fn a_state_is_small() {
+    let (mut snapshot, key) = with_demand(35.0, &daily);
+    settled(&mut snapshot, &key);
+    for minute in 1..=60 {
+        let now = NOW + 60 * minute;
+        snapshot.at = at(now);
+        signal(&mut snapshot, &key, SignalName::Demand, history(now, 35.0, &daily));
+        snapshot.memory.planner = Arc::new(predict(&snapshot).memory);
+    }
+    let state = snapshot.memory.planner.targets[&key].forecaster.clone().unwrap();
+    let shapes: usize = state.followers.iter().map(|f| f.shape.capacity()).sum();
+    let sums: usize =
+        state.horizons.iter().map(|h| h.losses.len() + h.products.len() + h.targets.len() + h.weights.len() + h.quantiles.len()).sum();
+    let notes: usize = state.notes.iter().map(|n| size_of_val(n) / 4 + n.parts.len()).sum();
+    assert!(state.notes.len() >= 20, "{}", state.notes.len());
+    assert!(4 * (shapes + sums + notes) < 6000, "{shapes} {sums} {notes}");
 }
 
 #[test]
@@ -133,7 +167,8 @@ fn fits_are_spread_over_ticks() {
         signal(&mut snapshot, &key, SignalName::Demand, past.clone());
     }
     let fitted = |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.is_some()).count();
-    let complete = |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.as_ref().is_some_and(|f| f.complete)).count();
+    let complete =
+        |memory: &PlannerMemory| memory.targets.values().filter(|t| t.forecaster.as_ref().is_some_and(|f| f.completed.is_some())).count();
     let first = predict(&snapshot);
     assert_eq!((fitted(&first.memory), complete(&first.memory)), (QUICK_FITS, 0));
     assert_eq!(first.outlooks.len(), QUICK_FITS + 10, "all have an outlook all the same");
@@ -166,9 +201,8 @@ proptest! {
         signal(&mut snapshot, &key, SignalName::Demand, past);
         let mut memory = predict(&snapshot).memory;
         if let Some(state) = memory.targets.get_mut(&key).and_then(|t| t.forecaster.as_mut()) {
-            (state.shape, state.pace) = (shape, pace);
-            state.widths.truncate(2);
-            state.open.push_back((at(NOW), 77, f32::NAN));
+            (state.followers[0].shape, state.followers[0].pace) = (shape, pace);
+            state.notes.push_back(ForecastNote { due: at(NOW), horizon: 77, parts: vec![f32::NAN], blend: f32::NAN });
         }
         snapshot.memory.planner = Arc::new(memory);
         for outlook in predict(&snapshot).outlooks.values() {

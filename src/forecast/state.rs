@@ -1,121 +1,198 @@
-//! A model as memory keeps it, and the errors that each tick adds to it.
+//! An ensemble as memory keeps it, and what each tick learns from the forecasts that are due.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::backtest::Fitted;
+use super::ensemble::{Ensemble, Forecast, HORIZONS, PARTS};
+use super::fit::Fitted;
+use super::lags::Past;
 use super::model::{Model, ModelKind, Pace};
+use super::ridge::Ridge;
 use super::shape::{Season, Shape};
-use super::width::{ERROR_MINUTES, ERRORS_KEPT, Widths, widths};
-use crate::domain::memory::ForecasterState;
-use crate::domain::outlook::LEVELS;
+use super::stand::Stand;
+use super::width::Width;
+use crate::domain::memory::{FollowerState, ForecastNote, ForecasterState, HorizonState};
 use crate::domain::series::{History, mean};
 
-/// Forecasts that may wait for what they forecast: twelve an hour at four horizons, with room for a late tick.
-const OPEN_KEPT: usize = 32;
-/// Recent errors that may show that a model no longer fits: an hour of them.
-const DRIFT_WINDOW: usize = 12;
-/// Least change of log demand that counts as a shift of level: a tenth.
-const LEAST_SHIFT: f64 = 0.1;
+/// Forecasts that may wait for what they forecast: at one in five minutes one, three, six and twelve, with room for a late tick.
+const NOTES_KEPT: usize = 24;
 /// A model has drifted when its recent errors are so many times its usual ones.
 const DRIFT_FACTOR: f32 = 2.5;
+/// Error of log demand below which nothing has drifted.
+const LEAST_DRIFT: f32 = 0.05;
 
 /// What memory keeps of a fit.
-pub(super) fn remember(fitted: Fitted, at: Timestamp, complete: bool, scratch: &mut Vec<(f32, f64)>) -> ForecasterState {
-    let Fitted { model, errors, quality } = fitted;
-    let widths = widths(&errors, scratch).iter().map(|row| row.to_vec()).collect();
-    let Pace { alpha, beta, phi, keep_hourly } = model.pace;
-    ForecasterState {
-        model: model.kind.name().into(),
+pub(super) fn remember(fitted: Fitted, at: Timestamp, completed: Option<Timestamp>) -> ForecasterState {
+    let Fitted { ensemble, quality } = fitted;
+    let mut state = ForecasterState {
         fitted: at,
-        complete,
-        offset: model.offset,
-        shape: model.shape.values,
-        pace: [alpha, beta, phi, keep_hourly],
-        base: model.base,
-        errors,
-        widths,
-        open: std::collections::VecDeque::new(),
+        completed,
+        offset: ensemble.offset,
+        horizons: horizons_of(&ensemble),
+        followers: Vec::with_capacity(ensemble.followers.len()),
+        notes: std::collections::VecDeque::new(),
         quality,
+    };
+    for Model { kind, shape, pace: Pace { alpha, beta, phi, keep_hourly }, base, .. } in ensemble.followers {
+        let pace = [alpha, beta, phi, keep_hourly];
+        state.followers.push(FollowerState { model: kind.name().into(), shape: shape.values, pace, base });
     }
+    state
 }
 
-/// The model that memory keeps. A state that does not hold together (a shape of no season, a number that is none) gives nothing, and the
-/// series is fitted anew.
-pub(super) fn recall(state: &ForecasterState) -> Option<Model> {
-    let [alpha, beta, phi, keep_hourly] = state.pace;
-    let whole = [alpha, beta, phi, keep_hourly].iter().all(|p| (0.0..=1.0).contains(p))
-        && state.base.is_finite()
-        && state.offset.is_finite()
-        && state.offset > 0.0
-        && (state.shape.is_empty() || Season::of_slots(state.shape.len()).is_some())
-        && state.shape.iter().all(|v| v.is_finite());
+fn horizons_of(ensemble: &Ensemble) -> Vec<HorizonState> {
+    let horizon = |h: usize| {
+        let (Ridge { products, targets, weights }, width) = (ensemble.ridges[h], ensemble.widths[h]);
+        HorizonState {
+            losses: ensemble.losses[h].to_vec(),
+            products: products.to_vec(),
+            targets: targets.to_vec(),
+            weights: weights.to_vec(),
+            sizes: [width.present, width.usual],
+            quantiles: width.quantiles.to_vec(),
+            seen: width.seen,
+        }
+    };
+    (0..HORIZONS.len()).map(horizon).collect()
+}
+
+/// The ensemble that memory keeps. A state that does not hold together (a shape of no season, a number that is none, sums of another length)
+/// gives nothing, and the series is fitted anew.
+pub(super) fn recall(state: &ForecasterState, named: Option<ModelKind>) -> Option<Ensemble> {
+    if !(state.offset.is_finite() && state.offset > 0.0) || state.followers.is_empty() || state.horizons.len() != HORIZONS.len() {
+        return None;
+    }
+    let followers = state.followers.iter().map(|follower| recall_follower(follower, state.offset)).collect::<Option<Vec<_>>>()?;
+    let mut ensemble = Ensemble::new(state.offset, followers, named);
+    for (h, kept) in state.horizons.iter().enumerate() {
+        ensemble.losses[h] = finite(&kept.losses)?;
+        ensemble.ridges[h] = Ridge { products: finite(&kept.products)?, targets: finite(&kept.targets)?, weights: finite(&kept.weights)? };
+        let [present, usual] = finite(&kept.sizes)?;
+        let whole = present >= 0.0 && usual >= 0.0 && kept.seen >= 0.0;
+        ensemble.widths[h] = whole.then(|| Some(Width { present, usual, quantiles: finite(&kept.quantiles)?, seen: kept.seen }))??;
+    }
+    ensemble.set_shifts();
+    Some(ensemble)
+}
+
+fn recall_follower(follower: &FollowerState, offset: f64) -> Option<Model> {
+    let [alpha, beta, phi, keep_hourly] = follower.pace;
+    let whole = follower.pace.iter().all(|p| (0.0..=1.0).contains(p))
+        && follower.base.is_finite()
+        && (follower.shape.is_empty() || Season::of_slots(follower.shape.len()).is_some())
+        && follower.shape.iter().all(|v| v.is_finite());
+    let kind = ModelKind::named(&follower.model).filter(|kind| *kind != ModelKind::Ridge)?;
     whole.then(|| Model {
-        kind: ModelKind::named(&state.model).unwrap_or(ModelKind::Level),
-        offset: state.offset,
-        shape: Shape { values: state.shape.clone() },
+        kind,
+        offset,
+        shape: Shape { values: follower.shape.clone() },
         pace: Pace { alpha, beta, phi, keep_hourly },
-        base: state.base,
-        shift: shift_of(&state.widths),
+        base: follower.base,
+        shift: f64::INFINITY,
     })
 }
 
-/// A surprise that is no longer noise: half as far again as all but one in twenty usually are.
-fn shift_of(widths: &[Vec<f32>]) -> f64 {
-    let Some([low, .., high, _]) = widths.first().map(Vec::as_slice) else { return f64::INFINITY };
-    let usual = f64::from(high.max(-low));
-    if usual.is_finite() { (1.5 * usual).max(LEAST_SHIFT) } else { f64::INFINITY }
+fn finite<const N: usize>(values: &[f32]) -> Option<[f32; N]> {
+    <[f32; N]>::try_from(values).ok().filter(|values| values.iter().all(|v| v.is_finite()))
 }
 
-/// The widths last derived; the prior's where memory holds none.
-pub(super) fn recall_widths(state: &ForecasterState, scratch: &mut Vec<(f32, f64)>) -> Widths {
-    let mut out = [[0.0; LEVELS.len()]; ERROR_MINUTES.len()];
-    for (row, kept) in out.iter_mut().zip(&state.widths) {
-        match <[f32; LEVELS.len()]>::try_from(kept.as_slice()) {
-            Ok(kept) if kept.iter().all(|v| v.is_finite()) => *row = kept,
-            _ => return widths(&state.errors, scratch),
-        }
-    }
-    if state.widths.len() == ERROR_MINUTES.len() { out } else { widths(&state.errors, scratch) }
-}
-
-/// Compares forecasts that are due with what was seen in the five minutes before, and derives the widths anew when there were any.
-pub(super) fn settle(state: &mut ForecasterState, model: &Model, history: &History, now: Timestamp, scratch: &mut Vec<(f32, f64)>) {
+/// Compares forecasts that are due with what was seen in the five minutes before, learns from them, and says so in `state`.
+pub(super) fn settle(state: &mut ForecasterState, ensemble: &mut Ensemble, past: Past<'_>, history: &History, now: Timestamp) {
     let mut settled = false;
-    state.errors.resize_with(ERROR_MINUTES.len(), Default::default);
-    state.open.retain(|(due, horizon, forecast)| {
-        if *due > now {
+    state.notes.retain(|note| {
+        if note.due > now {
             return true;
         }
-        let seen = mean(history.fine.window(*due, SignedDuration::from_mins(5)));
-        if let Some(errors) = state.errors.get_mut(usize::from(*horizon)).filter(|_| seen.is_finite()) {
-            errors.push_back((model.log(seen) - model.log(*forecast)) as f32);
-            errors.drain(..errors.len().saturating_sub(ERRORS_KEPT));
+        let seen = mean(history.fine.window(note.due, SignedDuration::from_mins(5)));
+        let (horizon, parts) = (usize::from(note.horizon), <[f32; PARTS]>::try_from(note.parts.as_slice()));
+        if let (Some(minutes), Ok(parts), true) = (HORIZONS.get(horizon), parts, seen.is_finite()) {
+            let ahead = 60 * i64::from(*minutes);
+            let origin = note.due.as_second() - ahead;
+            let lesson = past.origin(origin).map(|at| (past.inputs(&at, ensemble.shape(), ahead), at.level()));
+            ensemble.settle(horizon, &Forecast { parts, blend: note.blend }, seen, lesson.as_ref());
             settled = true;
         }
         false
     });
     if settled {
-        state.widths = widths(&state.errors, scratch).iter().map(|row| row.to_vec()).collect();
+        ensemble.ridges.iter_mut().for_each(Ridge::solve);
+        ensemble.set_shifts();
+        state.horizons = horizons_of(ensemble);
     }
 }
 
-/// Notes point forecasts to be compared later.
-pub(super) fn note(state: &mut ForecasterState, now: Timestamp, forecast: impl Fn(usize) -> f64) {
-    for (horizon, minutes) in ERROR_MINUTES.iter().enumerate() {
-        let due = now.saturating_add(SignedDuration::from_mins(i64::from(*minutes))).unwrap_or(Timestamp::MAX);
-        state.open.push_back((due, horizon as u16, forecast(usize::from(*minutes)) as f32));
+/// Notes forecasts to be compared later; models stand `age` seconds before `now`.
+pub(super) fn note(state: &mut ForecasterState, now: Timestamp, stand: &Stand<'_>, age: i64) {
+    for (horizon, minutes) in (0u16..).zip(HORIZONS) {
+        let forecast = stand.ahead(60 * i64::from(minutes) + age);
+        if forecast.blend.is_finite() {
+            let due = now.saturating_add(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MAX);
+            state.notes.push_back(ForecastNote { due, horizon, parts: forecast.parts.to_vec(), blend: forecast.blend });
+        }
     }
-    state.open.drain(..state.open.len().saturating_sub(OPEN_KEPT));
+    state.notes.drain(..state.notes.len().saturating_sub(NOTES_KEPT));
 }
 
 /// Whether recent errors at half an hour are far above the usual ones.
 pub(super) fn drifted(state: &ForecasterState) -> bool {
-    let Some(errors) = state.errors.get(2).filter(|e| e.len() >= 4 * DRIFT_WINDOW) else { return false };
-    let size = |errors: &mut dyn Iterator<Item = &f32>| {
-        let (sum, count) = errors.fold((0.0f32, 0u16), |(sum, count), e| (sum + e.abs(), count + 1));
-        sum / f32::from(count.max(1))
-    };
-    let recent = size(&mut errors.iter().rev().take(DRIFT_WINDOW));
-    let usual = size(&mut errors.iter().rev().skip(DRIFT_WINDOW));
-    recent > DRIFT_FACTOR * usual && recent > 0.05
+    state.horizons.get(2).is_some_and(|h| h.sizes[0] > DRIFT_FACTOR * h.sizes[1] && h.sizes[0] > LEAST_DRIFT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::outlook::ForecastQuality;
+    use crate::forecast::model::offset_of;
+    use crate::forecast::world::at;
+
+    fn kept() -> ForecasterState {
+        let level = Model {
+            kind: ModelKind::Level,
+            offset: offset_of(&[100.0]),
+            shape: Shape::default(),
+            pace: Pace::level(0.3, 1.0),
+            base: 4.0,
+            shift: f64::INFINITY,
+        };
+        let mut ensemble = Ensemble::new(level.offset, vec![level], None);
+        ensemble.ridges[1].learn(&[0.5; super::super::lags::INPUTS], 0.2, 1.0);
+        ensemble.widths[3].learn(0.4);
+        ensemble.set_shifts();
+        remember(Fitted { ensemble, quality: ForecastQuality::default() }, at(0), None)
+    }
+
+    #[test]
+    fn what_is_remembered_is_recalled() {
+        let state = kept();
+        let read: ForecasterState = serde_json::from_str(&serde_json::to_string(&state).unwrap()).unwrap();
+        let again = recall(&read, None).unwrap();
+        let fitted = Fitted { ensemble: again, quality: ForecastQuality::default() };
+        assert_eq!(remember(fitted, at(0), None), state);
+    }
+
+    #[test]
+    fn a_state_that_does_not_hold_together_is_none() {
+        for spoil in [
+            (|s: &mut ForecasterState| s.offset = 0.0) as fn(&mut ForecasterState),
+            |s| s.followers.clear(),
+            |s| s.followers[0].shape = vec![0.0; 7],
+            |s| s.followers[0].pace[0] = f64::NAN,
+            |s| s.followers[0].model = "prophet".into(),
+            |s| s.horizons[0].products.truncate(3),
+            |s| s.horizons[2].quantiles[1] = f32::INFINITY,
+            |s| s.horizons[2].sizes[1] = -1.0,
+        ] {
+            let mut state = kept();
+            spoil(&mut state);
+            assert_eq!(recall(&state, None), None, "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_state_of_the_older_form_is_read_and_fitted_anew() {
+        let old = r#"{"model":"level","fitted":"2026-03-04T10:00:00Z","complete":true,"offset":10.0,"shape":[],"pace":[0.3,0.0,0.0,1.0],
+            "base":4.0,"errors":[[0.1],[],[],[]],"widths":[],"open":[["2026-03-04T10:05:00Z",0,100.0]],
+            "quality":{"mape":null,"pinball50":null,"pinball90":null,"coverage90":null,"skill_vs_naive":null,"origins":0}}"#;
+        let state: ForecasterState = serde_json::from_str(old).unwrap();
+        assert_eq!(recall(&state, None), None);
+    }
 }

@@ -1,136 +1,138 @@
-//! How wide an outlook is: quantiles of the model's own recent errors, newer ones weighing more, wider while few are known.
-
-use std::collections::VecDeque;
+//! How wide an outlook is: quantiles of the blend's own errors, each moved by every error that comes, in units of how large errors are now.
+//!
+//! This is adaptive conformal prediction in its online form (Gibbs and Candès 2021; the update of a quantile itself is Angelopoulos, Barber and
+//! Bates 2024): a quantile at level `q` rises by `q` steps when it was passed and falls by `1 − q` steps when it was not, so whatever the
+//! errors do its long-run coverage is `q`. Because errors are measured in units of their recent size, the width follows unrest within
+//! minutes, while the far tail, which few errors pass, still remembers weeks. The state is ten numbers; no list of errors is kept.
 
 use crate::domain::outlook::LEVELS;
 
-/// Minutes ahead at which errors are kept; between them the width is linear, before the first and after the last it is theirs.
-pub(super) const ERROR_MINUTES: [u16; 4] = [5, 15, 30, 60];
-/// Errors kept at each: at one in five minutes this is the last day.
-pub(super) const ERRORS_KEPT: usize = 288;
-/// Errors after which an older one weighs half: six hours at one in five minutes. Width follows what was recent.
-const HALF_LIFE: f64 = 72.0;
-/// Errors that tell how things are at present: an hour of them.
-const PRESENT: usize = 12;
-/// How far the present may narrow or widen what the last day says.
-const PRESENT_FACTOR: (f64, f64) = (0.85, 2.0);
-/// Spread of log demand assumed where nothing is known yet: one in ten is off by more than a third.
-const UNKNOWN_SPREAD: f64 = 0.25;
-/// Errors that the assumed spread counts for.
-const PRIOR_WEIGHT: f64 = 8.0;
-/// Quantiles of the standard normal distribution at [`LEVELS`].
-const NORMAL: [f64; LEVELS.len()] = [-1.645, -0.674, 0.0, 0.674, 1.282, 1.645, 2.326];
+/// Mean absolute error of log demand assumed where nothing is known yet: one in ten is off by more than a third.
+const UNKNOWN_SIZE: f32 = 0.2;
+/// Errors that the assumed size counts for.
+const PRIOR_ERRORS: f32 = 8.0;
+/// Quantiles of the standard normal distribution at [`LEVELS`], in units of its mean absolute value.
+const NORMAL: [f32; LEVELS.len()] = [-2.061, -0.845, 0.0, 0.845, 1.606, 2.061, 2.916];
+/// Gain of the size at present: two hours of errors at one in five minutes.
+const PRESENT_GAIN: f32 = 0.06;
+/// Gain of the usual size: a day and a half.
+const USUAL_GAIN: f32 = 0.0025;
+/// How much the present counts beside the usual.
+const PRESENT_SHARE: f32 = 0.8;
+/// Step of a quantile, in units of size, once many errors are known; and how much larger the first ones are.
+const STEP: f32 = 0.03;
+const FIRST_STEPS: f32 = 4.0;
+/// An error counts as so many times the size at most: one accident must not widen a day.
+const LARGEST: f32 = 8.0;
+/// Size from which an error counts in full, however calm it was before: unrest must be seen at once.
+const STARTLING: f32 = 0.05;
+/// Least size: below a thousandth of demand nobody feels an error.
+const LEAST_SIZE: f32 = 1e-3;
 
-/// Offsets of the quantiles from the point forecast, in log demand, one row for each of [`ERROR_MINUTES`].
-pub(super) type Widths = [[f32; LEVELS.len()]; ERROR_MINUTES.len()];
-
-/// The offsets that `errors` (seen minus forecast, oldest first) ask for.
-///
-/// This is split conformal prediction (Lei et al. 2018) with weights that fade: the weighted empirical quantile at level `q` of n errors is
-/// taken at `q` moved outwards by about 1/(n+1), and blended with a prior spread of weight [`PRIOR_WEIGHT`]; then scaled by how the present hour compares.
-pub(super) fn offsets<'a>(errors: impl Iterator<Item = &'a f32>, scratch: &mut Vec<(f32, f64)>) -> [f32; LEVELS.len()] {
-    scratch.clear();
-    scratch.extend(errors.filter(|e| e.is_finite()).map(|e| (*e, 0.0)));
-    let count = scratch.len();
-    let fade = 0.5f64.powf(1.0 / HALF_LIFE);
-    let mut weight = 1.0;
-    for (_, w) in scratch.iter_mut().rev() {
-        *w = weight;
-        weight *= fade;
-    }
-    let present = present_factor(scratch);
-    scratch.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let total: f64 = scratch.iter().map(|(_, w)| w).sum();
-    let trust = count as f64 / (count as f64 + PRIOR_WEIGHT);
-    let mut row = [0.0f32; LEVELS.len()];
-    for ((out, level), normal) in row.iter_mut().zip(LEVELS).zip(NORMAL) {
-        // The median stays where it is.
-        let outward = if (level - 0.5).abs() < 1e-9 { 0.0 } else { (level - 0.5).signum() / (total + 1.0) };
-        let wanted = (level + outward * 0.5).clamp(0.0, 1.0) * total;
-        let mut below = 0.0;
-        let seen = scratch.iter().find(|(_, w)| {
-            below += w;
-            below >= wanted
-        });
-        let seen = seen.or(scratch.last()).map_or(0.0, |(e, _)| f64::from(*e));
-        *out = (trust * seen * present + (1.0 - trust) * normal * UNKNOWN_SPREAD) as f32;
-    }
-    // The prior can cross the sample near the median.
-    row.sort_by(f32::total_cmp);
-    row
+/// What is known of the errors at one horizon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Width {
+    /// Mean absolute error of log demand, of late and usually.
+    pub present: f32,
+    pub usual: f32,
+    /// Quantiles of the error by level, in units of size.
+    pub quantiles: [f32; LEVELS.len()],
+    /// Errors seen.
+    pub seen: f32,
 }
 
-/// How much wider the present hour is than the past: the root of the ratio of mean absolute errors, so that one odd hour counts half.
-fn present_factor(weighted: &[(f32, f64)]) -> f64 {
-    if weighted.len() < 2 * PRESENT {
-        return 1.0;
+impl Default for Width {
+    fn default() -> Self {
+        Self { present: UNKNOWN_SIZE, usual: UNKNOWN_SIZE, quantiles: NORMAL, seen: 0.0 }
     }
-    let size = |errors: &[(f32, f64)]| {
-        let (sum, weight) = errors.iter().fold((0.0, 0.0), |(sum, weight), (e, w)| (sum + w * f64::from(e.abs()), weight + w));
-        sum / weight
-    };
-    let ratio = size(&weighted[weighted.len() - PRESENT..]) / size(weighted);
-    if ratio.is_finite() { ratio.sqrt().clamp(PRESENT_FACTOR.0, PRESENT_FACTOR.1) } else { 1.0 }
 }
 
-/// Offsets at every kept horizon.
-pub(super) fn widths(errors: &[VecDeque<f32>], scratch: &mut Vec<(f32, f64)>) -> Widths {
-    let mut out = [[0.0; LEVELS.len()]; ERROR_MINUTES.len()];
-    for (row, index) in out.iter_mut().zip(0..) {
-        *row = match errors.get(index) {
-            Some(errors) => offsets(errors.iter(), scratch),
-            None => offsets([].iter(), scratch),
-        };
+impl Width {
+    /// How large errors are to be expected now.
+    fn size(&self) -> f32 {
+        (self.present.powf(PRESENT_SHARE) * self.usual.powf(1.0 - PRESENT_SHARE)).max(LEAST_SIZE)
     }
-    out
-}
 
-/// The offsets `minute` minutes ahead.
-pub(super) fn at_minute(widths: &Widths, minute: usize) -> [f32; LEVELS.len()] {
-    let above = ERROR_MINUTES.iter().position(|m| usize::from(*m) >= minute).unwrap_or(ERROR_MINUTES.len() - 1);
-    if above == 0 || usize::from(ERROR_MINUTES[above]) <= minute {
-        return widths[above];
+    /// Takes in one error: seen less forecast, in log demand.
+    pub fn learn(&mut self, error: f64) {
+        if !error.is_finite() {
+            return;
+        }
+        let size = self.size();
+        let largest = LARGEST * size.max(STARTLING);
+        let error = (error as f32).clamp(-largest, largest);
+        let step = STEP * (1.0 + FIRST_STEPS * PRIOR_ERRORS / (self.seen + PRIOR_ERRORS));
+        for (quantile, level) in self.quantiles.iter_mut().zip(LEVELS) {
+            let level = level as f32;
+            *quantile += step * if error > *quantile * size { level } else { level - 1.0 };
+        }
+        let first = 1.0 / (self.seen + PRIOR_ERRORS);
+        self.present += PRESENT_GAIN.max(first) * (error.abs() - self.present);
+        self.usual += USUAL_GAIN.max(first) * (error.abs() - self.usual);
+        self.seen = (self.seen + 1.0).min(1e6);
     }
-    let (low, high) = (f32::from(ERROR_MINUTES[above - 1]), f32::from(ERROR_MINUTES[above]));
-    let share = (minute as f32 - low) / (high - low);
-    let mut row = widths[above - 1];
-    for (value, up) in row.iter_mut().zip(widths[above]) {
-        *value += share * (up - *value);
+
+    /// Offsets of the quantiles from the forecast, in log demand, never falling.
+    pub fn offsets(&self) -> [f32; LEVELS.len()] {
+        let size = self.size();
+        let mut row = self.quantiles.map(|q| q * size);
+        row.sort_by(f32::total_cmp);
+        row
     }
-    row
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A width after so many errors of a triangular distribution of the given size, in a fixed order that mixes.
+    fn after(mut width: Width, errors: u32, size: f64) -> Width {
+        for i in 0..errors {
+            let uniform = |salt: u32| f64::from((i * 7919 + salt * 104_729) % 10_007) / 10_007.0;
+            width.learn(size * (uniform(1) + uniform(5) - 1.0));
+        }
+        width
+    }
+
     #[test]
-    fn width_follows_recent_error() {
-        let calm: VecDeque<f32> = (0..288).map(|i| if i % 2 == 0 { 0.01 } else { -0.01 }).collect();
-        let mut stormy = calm.clone();
-        stormy.iter_mut().skip(230).for_each(|e| *e *= 40.0);
-        let mut scratch = Vec::new();
-        let (calm, stormy) = (offsets(calm.iter(), &mut scratch), offsets(stormy.iter(), &mut scratch));
-        assert!(calm[4] < 0.03, "{calm:?}");
-        assert!(stormy[4] > 0.3, "{stormy:?}");
+    fn nine_in_ten_errors_lie_below_its_ninety_percent() {
+        for size in [0.01, 0.1, 1.0] {
+            let mut width = after(Width::default(), 2000, size);
+            let mut below = 0u32;
+            for i in 0..2000u32 {
+                let uniform = |salt: u32| f64::from((i * 6007 + salt * 50_021) % 10_007) / 10_007.0;
+                let error = size * (uniform(2) + uniform(3) - 1.0);
+                below += u32::from(error <= f64::from(width.offsets()[4]));
+                width.learn(error);
+            }
+            assert!((1740..=1860).contains(&below), "{below} at {size}");
+        }
+    }
+
+    #[test]
+    fn it_follows_unrest_within_an_hour_and_calms_down_again() {
+        let calm = after(Width::default(), 1000, 0.02);
+        let storm = after(calm, 12, 0.6);
+        let later = after(storm, 200, 0.02);
+        let [calm, storm, later] = [calm, storm, later].map(|w| w.offsets()[4]);
+        assert!(storm > 4.0 * calm, "{calm} {storm}");
+        assert!(later < 2.0 * calm, "{calm} {later}");
     }
 
     #[test]
     fn with_nothing_known_it_is_wide_and_with_little_it_stays_so() {
-        let mut scratch = Vec::new();
-        let none = offsets([].iter(), &mut scratch);
-        assert!((none[4] - 0.32).abs() < 0.01, "{none:?}");
-        let few = offsets([0.0f32; 4].iter(), &mut scratch);
-        assert!(few[4] > 0.15, "{few:?}");
-        assert!(few.is_sorted());
+        let mut width = Width::default();
+        assert!((width.offsets()[4] - 0.32).abs() < 0.01, "{:?}", width.offsets());
+        (0..4).for_each(|_| width.learn(0.0));
+        assert!(width.offsets()[4] > 0.1, "{:?}", width.offsets());
     }
 
     #[test]
-    fn between_horizons_it_is_linear() {
-        let mut widths = [[0.0; LEVELS.len()]; 4];
-        widths[1] = [1.0; LEVELS.len()];
-        assert_eq!(at_minute(&widths, 10)[0], 0.5);
-        assert_eq!(at_minute(&widths, 0)[0], 0.0);
-        assert_eq!(at_minute(&widths, 90)[0], 0.0);
+    fn quantiles_never_cross_whatever_comes() {
+        let mut width = Width::default();
+        for error in [f64::NAN, 3.0, -3.0, f64::INFINITY, 1e9, -1e9, 0.0].into_iter().cycle().take(500) {
+            width.learn(error);
+            assert!(width.offsets().is_sorted() && width.offsets().iter().all(|v| v.is_finite()));
+        }
     }
 }

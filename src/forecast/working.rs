@@ -3,10 +3,15 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::outage::without_outages;
 use crate::domain::series::{History, Series};
 
 /// Finest grid a model works on, seconds: a minute of requests is mostly noise, five minutes are what replicas are sized for.
 pub(super) const GRID_STEP_S: i64 = 300;
+/// Grid of a series that is too short for that one, seconds.
+const SHORT_STEP_S: i64 = 60;
+/// Samples of [`GRID_STEP_S`] below which a series is short: eight hours.
+const SHORT_SAMPLES: i64 = 96;
 /// Hours of the past that a shape is taken from: five weeks, as the coarse tier keeps.
 const SHAPE_HOURS: usize = 840;
 /// Grid samples kept at most: five weeks of five minutes.
@@ -73,6 +78,11 @@ impl Grid {
         Self { start, step, values: values.collect() }
     }
 
+    /// The same with outages that are over as gaps.
+    fn without_outages(&self) -> Self {
+        Self { values: without_outages(&self.values).into_owned(), ..*self }
+    }
+
     fn newest(mut self, keep: usize) -> Self {
         let surplus = self.values.len().saturating_sub(keep);
         self.start = self.time(surplus);
@@ -89,9 +99,13 @@ fn sane(value: f32) -> f32 {
 /// What a fit sees.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Working {
+    /// The finest samples there are, where they are finer than the grid.
+    pub fine: Option<Grid>,
     /// The fine grid.
     pub grid: Grid,
-    /// Hours, longer into the past.
+    /// The same without outages: what days repeat.
+    pub habit: Grid,
+    /// Hours, longer into the past, without outages.
     pub hours: Grid,
     /// Where days begin.
     pub zone: TimeZone,
@@ -101,24 +115,32 @@ impl Working {
     /// From the tiers of a signal: the middle tier, and the coarse one continued by the middle's hours.
     pub fn of_history(history: &History, zone: &TimeZone) -> Self {
         let grid = Grid::of(&history.middle);
-        let recent = grid.coarser(3600);
+        let habit = grid.without_outages();
+        let recent = habit.coarser(3600);
         let hours = match &history.coarse {
-            Some(coarse) if !coarse.values.is_empty() => joined(Grid::of(coarse), &recent),
+            Some(coarse) if !coarse.values.is_empty() => joined(Grid::of(coarse).without_outages(), &recent),
             _ => recent,
         };
-        Self { grid, hours: hours.newest(SHAPE_HOURS), zone: zone.clone() }
+        Self { fine: Some(Grid::of(&history.fine)), grid, habit, hours: hours.newest(SHAPE_HOURS), zone: zone.clone() }
     }
 
     /// From one regular series of any step.
     pub fn of_series(series: &Series, zone: &TimeZone) -> Self {
-        let grid = Grid::of(series).coarser(GRID_STEP_S).newest(GRID_SAMPLES);
-        let hours = grid.coarser(3600).newest(SHAPE_HOURS);
-        Self { grid, hours, zone: zone.clone() }
+        let all = Grid::of(series);
+        let span = all.step.saturating_mul(i64::try_from(all.values.len()).unwrap_or(i64::MAX));
+        let step = if span < SHORT_SAMPLES * GRID_STEP_S { SHORT_STEP_S } else { GRID_STEP_S };
+        let grid = all.coarser(step).newest(GRID_SAMPLES);
+        let habit = grid.without_outages();
+        let hours = habit.coarser(3600).newest(SHAPE_HOURS);
+        let fine = (all.step < step).then_some(all);
+        Self { fine, grid, habit, hours, zone: zone.clone() }
     }
 
     /// The same, as it was known at `until` (Unix seconds).
     pub fn until(&self, until: i64) -> Self {
-        Self { grid: self.grid.until(until), hours: self.hours.until(until), zone: self.zone.clone() }
+        let grid = self.grid.until(until);
+        let habit = grid.without_outages();
+        Self { fine: self.fine.clone(), grid, habit, hours: self.hours.until(until), zone: self.zone.clone() }
     }
 }
 

@@ -181,6 +181,7 @@ mod tests {
             digest,
             rulings: Vec::new(),
             closed: false,
+            ended: None,
         }
     }
 

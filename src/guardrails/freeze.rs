@@ -28,15 +28,17 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     }
     // More requests restart pods as well: only more replicas pass a window.
     let gentle = matches!(case.change, Change::Replicas(c) if c.to > c.from);
-    let window = group
+    let open = group
         .freeze_windows
         .iter()
         .filter(|window| !gentle || window.scale_ups_too)
-        .find(|window| window.covers(case.now(), group.time_zone.zone()));
-    match window {
-        Some(window) => Answer::refuse(format!(
-            "a freeze window of group {} is open: {} from {} {}",
+        .find_map(|window| window.open_until(case.now(), group.time_zone.zone()).map(|until| (window, until)));
+    match open {
+        // The end in UTC, as every record and page tells time; the window as the team wrote it.
+        Some((window, until)) => Answer::refuse(format!(
+            "a freeze window of group {} is open until {}: {} from {} {}",
             group.id,
+            until.strftime("%Y-%m-%d %H:%M UTC"),
             window.duration,
             window.start,
             group.time_zone.name()
@@ -91,7 +93,8 @@ mod tests {
             duration: "1h".parse().unwrap(),
             scale_ups_too: false,
         });
-        let held = "Refuse\nFreeze Refuse: a freeze window of group shop/shop is open: 1h from 10:30:00 Europe/Vienna";
+        let held =
+            "Refuse\nFreeze Refuse: a freeze window of group shop/shop is open until 2026-03-01 10:30 UTC: 1h from 10:30:00 Europe/Vienna";
         check(&setup, replicas(8), held);
         check(&setup, resources("1200m", "600Mi", "1Gi"), held);
         check(&setup, replicas(12), "Admit 10 -> 12");

@@ -28,7 +28,7 @@ impl LatencyHistogram {
     pub fn record(&mut self, served: Served, base_latency_s: f64) {
         let first = bucket(base_latency_s + served.first_wait_s);
         // Where nobody waits, which is most of the time, one logarithm is enough.
-        if served.first_wait_s == served.last_wait_s || first == bucket(base_latency_s + served.last_wait_s) {
+        if served.first_wait_s.total_cmp(&served.last_wait_s).is_eq() || first == bucket(base_latency_s + served.last_wait_s) {
             self.counts[first] += served.units;
             return;
         }

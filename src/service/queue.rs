@@ -9,6 +9,16 @@ use super::{ServiceKind, ServiceSpec};
 /// Parts of a second looked at one by one when waits come near the time-out.
 const PARTS_NEAR_TIMEOUT: f64 = 20.0;
 
+/// Where a replica serves fewer units/s than this it is looked at by itself, unit by unit: there the second in which it ends one matters, and
+/// there are few units.
+const SLOW: f64 = 2.0;
+
+/// Whether replicas that serve `rate` units/s together are looked at unit by unit: then it matters, beside who waits, when each is free again.
+#[must_use]
+pub fn is_slow(rate: f64, replicas: u32) -> bool {
+    rate < SLOW * f64::from(replicas)
+}
+
 /// Work that waits, and what came of the work so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkQueue {
@@ -18,6 +28,8 @@ pub struct WorkQueue {
     idle: f64,
     /// Ready replicas of the last second.
     replicas: u32,
+    /// When each replica is free for its next unit, in order; of slow replicas alone.
+    free: VecDeque<f64>,
     totals: Totals,
 }
 
@@ -123,7 +135,7 @@ impl WorkQueue {
     }
 
     /// Units that wait, less those that idle replicas could begin at once: with those who came and the ready replicas, all that the future of a
-    /// queue depends on.
+    /// queue depends on, where replicas are not slow.
     #[must_use]
     pub fn backlog(&self) -> f64 {
         self.waiting as f64 - self.idle
@@ -191,7 +203,15 @@ impl WorkQueue {
         // A replica that has just become ready is idle: it begins a unit at once. One that went takes none.
         self.idle = (self.idle + f64::from(replicas.saturating_sub(self.replicas))).min(f64::from(replicas));
         self.replicas = replicas;
-        let (served, late) = self.serve(spec, second, replicas, rate, &mut told);
+        let (served, late) = if rate <= 0.0 {
+            (0, 0)
+        } else if is_slow(rate, replicas) {
+            self.serve_each(spec, second, replicas, rate, &mut told)
+        } else {
+            self.free.clear();
+            self.serve(spec, second, rate, &mut told)
+        };
+        self.idle = self.idle.min(f64::from(replicas));
         let lost = early + late;
         self.totals.arrived += arrivals;
         self.totals.served += served;
@@ -226,10 +246,7 @@ impl WorkQueue {
     }
 
     /// Serves what one second's work allows; gives how many were served, and how many gave up before their turn within the second.
-    fn serve(&mut self, spec: &ServiceSpec, second: u64, replicas: u32, rate: f64, told: &mut impl FnMut(Passed)) -> (u64, u64) {
-        if rate <= 0.0 {
-            return (0, 0);
-        }
+    fn serve(&mut self, spec: &ServiceSpec, second: u64, rate: f64, told: &mut impl FnMut(Passed)) -> (u64, u64) {
         let idle = self.idle;
         // Unit `position` of this second's work begins when the fluid has drained so far; idle replicas begin at once.
         let began = |position: u64| second as f64 + ((position as f64 - idle) / rate).clamp(0.0, 1.0);
@@ -256,19 +273,66 @@ impl WorkQueue {
                 self.cohorts.pop_front();
             }
         }
-        self.idle = budget.min(f64::from(replicas));
+        self.idle = budget;
         (done, lost)
+    }
+
+    /// As `serve`, unit by unit: the first that waits takes the replica that is free first, and keeps it for as long as a unit takes.
+    fn serve_each(&mut self, spec: &ServiceSpec, second: u64, replicas: u32, rate: f64, told: &mut impl FnMut(Passed)) -> (u64, u64) {
+        let unit_s = f64::from(replicas) / rate;
+        self.idle = 0.0;
+        while self.free.len() < replicas as usize {
+            self.insert_free(second as f64);
+        }
+        while self.free.len() > replicas as usize {
+            // Neither the one that is free first nor the one that is free last: who goes is not chosen by that.
+            self.free.remove(self.free.len() / 2);
+        }
+        let (mut done, mut lost) = (0, 0);
+        while let (Some(cohort), Some(next)) = (self.cohorts.front(), self.free.front()) {
+            let came = cohort.second as f64 + cohort.gone as f64 / cohort.arrived as f64;
+            let begins = next.max(came).max(second as f64);
+            if begins >= (second + 1) as f64 {
+                break;
+            }
+            let gave_up = self.give_up(spec, begins, told);
+            if gave_up > 0 {
+                lost += gave_up;
+                continue;
+            }
+            let wait_s = begins - came;
+            told(Passed::Served(Served { units: 1, first_wait_s: wait_s, last_wait_s: wait_s }));
+            self.totals.wait_s += wait_s;
+            done += 1;
+            self.waiting -= 1;
+            self.free.pop_front();
+            self.insert_free(begins + unit_s);
+            if let Some(cohort) = self.cohorts.front_mut() {
+                cohort.gone += 1;
+                if cohort.gone == cohort.arrived {
+                    self.cohorts.pop_front();
+                }
+            }
+        }
+        (done, lost)
+    }
+
+    /// Units begin in order and take the same time, so that this is nearly always the end of the list.
+    fn insert_free(&mut self, at: f64) {
+        let mut place = self.free.len();
+        while place > 0 && self.free[place - 1] > at {
+            place -= 1;
+        }
+        self.free.insert(place, at);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Reverse;
-    use std::collections::BinaryHeap;
-
     use super::super::{Retries, Retry, SplitMix, poisson, tests::web};
     use super::*;
     use proptest::prelude::*;
+    use rand::seq::SliceRandom;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -376,33 +440,32 @@ mod tests {
     }
 
     /// The same service request by request: each takes the replica that can begin it first, in the order of arrival, unless it gives up before;
-    /// a replica that is removed finishes what it has begun. Who gave up comes back as `spec.retry` says.
+    /// a replica that is removed finishes what it has begun. Who gave up comes back as `spec.retry` says. Whoever comes in a second, for the
+    /// first time or again, comes in any order and evenly over it.
     fn event_by_event(spec: &ServiceSpec, arrivals: &[u64], shifts: &[Shift]) -> Totals {
         let mut rng = ChaCha8Rng::seed_from_u64(99);
         let mut free_at: Vec<f64> = shifts.iter().map(|shift| shift.ready).collect();
         let mut totals = Totals::default();
-        let fresh = arrivals.iter().enumerate().flat_map(|(second, count)| {
-            (0..*count).map(move |unit| second as f64 + unit as f64 / *count as f64)
-        });
-        // Times are not negative, so their bits are ordered as they are.
-        let mut coming: BinaryHeap<Reverse<(u64, u32)>> = fresh.map(|came| Reverse((came.to_bits(), 0))).collect();
-        while let Some(Reverse((bits, tries))) = coming.pop() {
-            let came = f64::from_bits(bits);
-            totals.arrived += 1;
-            let begins = |replica: &usize| Some(free_at[*replica].max(came)).filter(|begin| *begin < shifts[*replica].removed);
-            let best = (0..shifts.len()).filter_map(|replica| Some((begins(&replica)?, replica))).min_by(|a, b| a.0.total_cmp(&b.0));
-            match best.filter(|(begin, _)| spec.kind == ServiceKind::Queue || begin - came <= spec.timeout_s) {
-                Some((begin, replica)) => {
+        // How often each has tried, by the second in which it comes.
+        let mut coming: Vec<Vec<u32>> = arrivals.iter().map(|count| vec![0; *count as usize]).collect();
+        for second in 0..coming.len() {
+            let mut tries_now = std::mem::take(&mut coming[second]);
+            tries_now.shuffle(&mut rng);
+            for (unit, tries) in tries_now.iter().enumerate() {
+                let came = second as f64 + unit as f64 / tries_now.len() as f64;
+                totals.arrived += 1;
+                let begins = |replica: &usize| Some(free_at[*replica].max(came)).filter(|begin| *begin < shifts[*replica].removed);
+                let best = (0..shifts.len()).filter_map(|replica| Some((begins(&replica)?, replica))).min_by(|a, b| a.0.total_cmp(&b.0));
+                if let Some((begin, replica)) = best.filter(|(begin, _)| begin - came <= spec.timeout_s) {
                     free_at[replica] = begin + 1.0 / spec.capacity;
                     totals.served += 1;
                     totals.wait_s += begin - came;
+                    continue;
                 }
-                None => {
-                    totals.lost += 1;
-                    if tries < spec.retry.max && rng.random::<f64>() < spec.retry.share {
-                        let again = came + spec.timeout_s + rng.random_range(0.5..5.5);
-                        coming.push(Reverse((again.to_bits(), tries + 1)));
-                    }
+                totals.lost += 1;
+                if *tries < spec.retry.max && rng.random::<f64>() < spec.retry.share {
+                    let again = (came + spec.timeout_s + rng.random_range(0.5..5.5)) as usize;
+                    coming[again].push(tries + 1);
                 }
             }
         }

@@ -78,7 +78,7 @@ impl Retries {
         if row + self.tries > self.came.len() {
             return;
         }
-        let together: u64 = self.came.range(row..row + self.tries).sum();
+        let mut together: u64 = self.came.range(row..row + self.tries).sum();
         for _ in 0..lost.units {
             let mut left = (rng.random::<f64>() * together as f64) as u64;
             let attempt = (0..self.tries).find(|attempt| {
@@ -87,7 +87,10 @@ impl Retries {
                 left = left.saturating_sub(of_attempt);
                 here
             });
-            let next = attempt.unwrap_or(0) + 1;
+            let Some(attempt) = attempt else { return };
+            self.came[row + attempt] -= 1;
+            together -= 1;
+            let next = attempt + 1;
             if next < self.tries && rng.random::<f64>() < self.share {
                 let delay = rng.random_range(0..LONGEST_DELAY_S) as usize;
                 self.due[delay * self.tries + next] += 1;

@@ -1,10 +1,12 @@
 //! What came of a stretch of service, as sums, and what that is worth: simulation, replay and oracle count the same things and are scored by the
 //! same rule.
 
+use serde::{Deserialize, Serialize};
+
 use crate::domain::units::MicroUsd;
 
 /// Sums over a stretch, for one workload.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Units that came, retries included.
     pub arrived: u64,

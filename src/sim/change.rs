@@ -27,9 +27,23 @@ impl World {
         }
     }
 
+    /// An autoscaler beside IPA sets `spec.replicas` of a target under its own name. Says whether it was written: an unknown target is not, nor
+    /// what meets a conflict. What is so already stays as it is.
+    pub fn set_replicas(&mut self, target: &TargetKey, replicas: u32, manager: &str) -> bool {
+        let Some(index) = self.find(target) else { return false };
+        if self.workloads[index].desired != replicas {
+            if self.write_conflicts(target) {
+                return false;
+            }
+            self.scale(index, replicas, manager);
+        }
+        true
+    }
+
     /// Somebody sets replicas: `manager` owns them from then on.
     pub(super) fn scale(&mut self, index: usize, replicas: u32, manager: &str) {
         let workload = &mut self.workloads[index];
+        workload.count.scaled(self.now, workload.desired, replicas);
         workload.desired = replicas;
         workload.generation += 1;
         workload.resource_version += 1;
@@ -56,18 +70,25 @@ impl World {
             let detail = format!("spec.replicas is {}, not {}", workload.desired, change.from);
             return OutcomeResult::WorldChanged { detail };
         }
+        if self.write_conflicts(&change.target) {
+            return modified_meanwhile();
+        }
         self.scale(index, change.to, ACTUATOR);
         self.applied(index)
     }
 
     fn write_resources(&mut self, change: &ResourcesChange) -> OutcomeResult {
         let Some(index) = self.meant(&change.target, &change.uid) else { return OutcomeResult::Gone };
+        let conflicts = self.write_conflicts(&change.target);
         let workload = &mut self.workloads[index];
         if &*change.container != CONTAINER {
             return OutcomeResult::Denied { detail: format!("no container `{}`", change.container) };
         }
         if workload.resources != change.from {
             return OutcomeResult::WorldChanged { detail: "the container's resources are others".into() };
+        }
+        if conflicts {
+            return modified_meanwhile();
         }
         let field = OwnedField::Resources { container: change.container.clone() };
         workload.resources = change.to;
@@ -124,6 +145,11 @@ impl World {
     fn applied(&self, index: usize) -> OutcomeResult {
         OutcomeResult::Applied { resource_version: Some(self.workloads[index].resource_version.to_string().into()) }
     }
+}
+
+/// What an API server answers to a write that was based on an older version.
+fn modified_meanwhile() -> OutcomeResult {
+    OutcomeResult::WorldChanged { detail: "the object has been modified meanwhile".into() }
 }
 
 #[cfg(test)]

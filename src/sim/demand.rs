@@ -1,9 +1,70 @@
-//! Demand from outside as a curve over time: the same function gives the past that metrics remember and the rate that arrivals are drawn from.
+//! Demand from outside over time, as a curve or as it was recorded: the same function gives the past that metrics remember and the rate that
+//! arrivals are drawn from.
 
 use serde::{Deserialize, Serialize};
 
+use crate::service::{RateSeries, mix};
+
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
+
+/// Seconds for which a curve's rate is taken to hold: it is smooth, and a moment of it costs more than a second of service.
+const HOLDS_S: i64 = 10;
+
+/// What comes from outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Demand {
+    /// A curve.
+    Curve(DemandCurve),
+    /// What was recorded.
+    Series(RateSeries),
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self::Curve(DemandCurve::default())
+    }
+}
+
+impl Demand {
+    /// Units/s in the second that begins at `at_s` (Unix), where the wall clock is `utc_offset_s` ahead of UTC; `seed` as for a curve.
+    #[must_use]
+    pub fn rate(&self, at_s: i64, utc_offset_s: i64, seed: u64) -> f64 {
+        match self {
+            Self::Curve(curve) => curve.rate(at_s - at_s.rem_euclid(HOLDS_S), utc_offset_s, seed),
+            Self::Series(series) => series.rate(at_s),
+        }
+    }
+
+    /// When, after `at_s`, the rate may be another.
+    pub(super) fn holds_until(&self, at_s: i64) -> i64 {
+        match self {
+            Self::Curve(_) => at_s - at_s.rem_euclid(HOLDS_S) + HOLDS_S,
+            Self::Series(series) => {
+                let step = i64::from(series.step_s.max(1));
+                at_s - (at_s - series.start_s).rem_euclid(step) + step
+            }
+        }
+    }
+
+    /// Mean rate from `from_s` to `to_s` as metrics remember it: of a series its mean, of a curve the middle. `None` before anything was recorded.
+    pub(super) fn mean(&self, from_s: i64, to_s: i64, utc_offset_s: i64, seed: u64) -> Option<f64> {
+        match self {
+            Self::Curve(curve) => Some(curve.rate(i64::midpoint(from_s, to_s), utc_offset_s, seed)),
+            Self::Series(series) if series.rates.is_empty() => Some(0.0),
+            Self::Series(series) => {
+                let mut at = from_s.max(series.start_s);
+                let (mut sum, seconds) = (0.0, to_s - at);
+                while at < to_s {
+                    let until = self.holds_until(at).min(to_s);
+                    sum += series.rate(at) * (until - at) as f64;
+                    at = until;
+                }
+                (seconds > 0).then(|| sum / seconds as f64)
+            }
+        }
+    }
+}
 
 /// The rate at which units come from outside, by wall clock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,15 +169,6 @@ fn wandering(at_s: i64, period_s: i64, seed: u64) -> f64 {
     corner(cell) + (corner(cell + 1) - corner(cell)) * eased
 }
 
-/// Spreads a number over all 64 bits: the finaliser of `SplitMix64` (Steele, Lea and Flood, 2014).
-#[must_use]
-pub fn mix(value: u64) -> u64 {
-    let value = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +190,16 @@ mod tests {
         assert!((curve().rate(hour(24), 0, 1) - 80.0).abs() < 1e-9, "half way down, over midnight");
         assert!((curve().rate(hour(2 * 24 + 12), 0, 1) - 50.0).abs() < 1e-9, "Saturday");
         assert!((curve().rate(hour(4 * 24 + 12), 0, 1) - 100.0).abs() < 1e-9, "Monday");
+    }
+
+    #[test]
+    fn a_series_is_remembered_by_its_means_and_not_before_it_began() {
+        let series = RateSeries { start_s: 100, step_s: 10, rates: vec![1.0, 2.0, 4.0].into() };
+        let demand = Demand::Series(series);
+        let mean = |from, to| demand.mean(from, to, 0, 1);
+        assert_eq!([mean(100, 110), mean(105, 115), mean(100, 130)], [Some(1.0), Some(1.5), Some(7.0 / 3.0)]);
+        assert_eq!((mean(40, 100), mean(90, 110)), (None, Some(1.0)));
+        assert_eq!([99, 100, 109, 110].map(|at| demand.holds_until(at)), [100, 110, 110, 120]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Pace;
-use super::scenario::{Fault, FaultKind, PoolSpec, Scenario};
+use super::scenario::{Fault, FaultKind, FaultTarget, PoolSpec, Scenario};
 use super::simulation::Simulation;
 use super::world::ScenarioError;
 use crate::domain::fleet::CapacityType;
@@ -60,6 +60,7 @@ pub fn scenario() -> Scenario {
         pools: vec![PoolSpec {
             name: "general".into(),
             instance_types: vec!["m6i.xlarge".into(), "m6i.2xlarge".into()],
+            zones: Vec::new(),
             capacity_types: vec![CapacityType::OnDemand],
             provisioning_s: 75,
             max: 40,
@@ -71,7 +72,7 @@ pub fn scenario() -> Scenario {
         faults: vec![Fault {
             from: after(LIE_AFTER),
             until: after(LIE_AFTER + LIE_FOR),
-            target: Some(TargetKey::deployment("shop", "inventory-api")),
+            target: Some(FaultTarget::Workload(TargetKey::deployment("shop", "inventory-api"))),
             kind: FaultKind::MetricsLie { signals: vec![SignalName::Demand], factor: 0.0 },
         }],
     }
@@ -170,7 +171,8 @@ mod tests {
     fn the_orders_team_needs_more_than_it_may_pay() {
         let mut world = world();
         world.advance_to(after_minutes(50));
-        assert!(load(&world, ("batch", "orders-worker"), 18, 50) > 1.2);
+        let load = load(&world, ("batch", "orders-worker"), 18, 50);
+        assert!(load > 1.15, "{load}");
         let budget = group("batch", "orders").cost_budget_per_hour.unwrap();
         let requests = world.facts(Vec::new()).workloads[&TargetKey::deployment("batch", "orders-worker")].template.shape.requests.clone();
         let machine = catalogue().types["m6i.xlarge"].clone();

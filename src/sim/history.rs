@@ -1,16 +1,18 @@
-//! The past before the start, as metrics would remember it: the demand curves run backwards, served by replicas that followed them.
+//! The past before the start, as metrics would remember it: demand as it was recorded or as its curve runs backwards, served by replicas that
+//! followed it. What was not recorded is a gap.
 //!
-//! Nothing went wrong in that past, and nobody waited: five weeks cost milliseconds.
+//! Nothing went wrong in that past, and nobody waited: five weeks cost milliseconds. An eval that wants a truer last day begins the world a day
+//! earlier: what is measured in it is the past of what comes after.
 
 use std::collections::BTreeMap;
 
-use super::demand::mix;
+use super::demand::Demand;
 use super::workload::{Minute, SIGNALS, SimWorkload};
 use super::world::{World, time};
 use crate::domain::names::TargetKey;
 use crate::domain::series::{COARSE_SAMPLES, FINE_SAMPLES, History, MIDDLE_SAMPLES, Series};
 use crate::domain::signal::SignalName;
-use crate::service::{LatencyHistogram, Served};
+use crate::service::{LatencyHistogram, Served, mix};
 
 /// Share of their capacity that replicas of the past were kept at.
 const PAST_UTILISATION: f64 = 0.65;
@@ -50,20 +52,24 @@ struct Tier {
     step_s: i64,
     first: i64,
     start: i64,
-    /// By sample, then by workload.
+    /// By sample, then by workload; `NaN` where nothing was recorded.
     rates: Vec<Vec<f64>>,
 }
 
 impl Tier {
     fn new(world: &World, step_s: i64, samples: usize) -> Self {
         let first = world.start - world.start.rem_euclid(step_s) - step_s * (samples.cast_signed() as i64 - 1);
-        let middle_of = |sample: usize| first + step_s * sample.cast_signed() as i64 - step_s / 2;
-        Self { step_s, first, start: world.start, rates: (0..samples).map(|sample| world.rates_at(middle_of(sample))).collect() }
+        let end_of = |sample: usize| first + step_s * sample.cast_signed() as i64;
+        let rates = (0..samples).map(|sample| world.rates_between(end_of(sample) - step_s, end_of(sample))).collect();
+        Self { step_s, first, start: world.start, rates }
     }
 
-    /// What arrived on average over a sample's interval: the rate, and the noise of so many arrivals.
+    /// What arrived on average over a sample's interval: the rate, and, where it is a curve's, the noise of so many arrivals.
     fn demand(&self, sample: usize, index: usize, workload: &SimWorkload) -> f64 {
         let rate = self.rates[sample][index];
+        if rate.is_nan() || matches!(workload.spec.demand, Demand::Series(_)) {
+            return rate;
+        }
         let deviation = (rate / self.step_s as f64).sqrt();
         (rate + deviation * noise(workload.seed ^ mix(self.first.cast_unsigned() + sample as u64))).max(0.0)
     }
@@ -76,6 +82,9 @@ impl Tier {
             |sample: usize| ((self.first + self.step_s * sample.cast_signed() as i64 - self.start - 1).rem_euclid(oldest) + 1) as f64;
         let minute = |sample: usize| -> Minute {
             let demand = self.demand(sample, index, workload);
+            if demand.is_nan() {
+                return [f32::NAN; SIGNALS.len()];
+            }
             let replicas = spec.usual.clamp((demand / (service.capacity * PAST_UTILISATION)).ceil() as u32);
             let memory = service.memory(service.held(demand, 0, replicas), age_s(sample));
             let busy = demand > 0.0;
@@ -97,16 +106,18 @@ impl Tier {
 }
 
 impl World {
-    /// Rates of all workloads at a moment, calls included, when everything is served.
-    fn rates_at(&self, at: i64) -> Vec<f64> {
-        let outside: Vec<f64> = self.workloads.iter().map(|w| w.spec.demand.rate(at, self.utc_offset_s, w.seed)).collect();
+    /// Mean rates of all workloads over an interval, calls included, when everything is served.
+    fn rates_between(&self, from: i64, to: i64) -> Vec<f64> {
+        let mean = |w: &SimWorkload| w.spec.demand.mean(from, to, self.utc_offset_s, w.seed).unwrap_or(f64::NAN);
+        let outside: Vec<f64> = self.workloads.iter().map(mean).collect();
         let mut rates = outside.clone();
         for _ in 0..self.workloads.len() {
             let next: Vec<f64> = (0..rates.len()).map(|index| outside[index] + self.calls_to(index, &rates)).collect();
-            if next == rates {
+            let settled = next.iter().zip(&rates).all(|(a, b)| a.total_cmp(b).is_eq());
+            rates = next;
+            if settled {
                 break;
             }
-            rates = next;
         }
         rates
     }

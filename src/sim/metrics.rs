@@ -141,11 +141,7 @@ impl Kept {
 /// Minutes of a workload from `from` on that can be seen by `now`, with their time.
 fn visible(world: &World, index: usize, now: Timestamp, from: usize) -> impl Iterator<Item = (usize, Timestamp)> + use<> {
     let workload = &world.workloads[index];
-    let late_s = faults(world, &workload.spec.key, now).filter_map(|fault| match fault.kind {
-        FaultKind::MetricsDelay { by_s } => Some(i64::from(by_s)),
-        FaultKind::MetricsOutage | FaultKind::MetricsLie { .. } | FaultKind::MetricsNaN { .. } => None,
-    });
-    let seen_by = now.as_second() - late_s.max().unwrap_or(0);
+    let seen_by = now.as_second() - late_s(world, &workload.spec.key, now);
     let first = world.start - world.start.rem_euclid(60) + 60;
     let minutes = workload.minutes.len();
     (from..minutes)
@@ -155,14 +151,14 @@ fn visible(world: &World, index: usize, now: Timestamp, from: usize) -> impl Ite
 }
 
 /// What the exporter reported at a minute, checked; `Err(None)` where there is no sample and nothing wrong with that.
-fn report(world: &World, target: &TargetKey, name: &SignalName, at: Timestamp, truth: f32) -> Result<f32, Option<SampleFault>> {
+pub(super) fn report(world: &World, target: &TargetKey, name: &SignalName, at: Timestamp, truth: f32) -> Result<f32, Option<SampleFault>> {
     let mut value = truth;
     for fault in faults(world, target, at) {
         match &fault.kind {
             FaultKind::MetricsOutage => return Err(None),
             FaultKind::MetricsLie { signals, factor } if signals.contains(name) => value = (f64::from(value) * factor) as f32,
             FaultKind::MetricsNaN { signals } if signals.contains(name) => return Err(Some(SampleFault::NotANumber)),
-            FaultKind::MetricsLie { .. } | FaultKind::MetricsNaN { .. } | FaultKind::MetricsDelay { .. } => {}
+            _ => {}
         }
     }
     match value {
@@ -171,6 +167,11 @@ fn report(world: &World, target: &TargetKey, name: &SignalName, at: Timestamp, t
         negative if negative < 0.0 => Err(Some(SampleFault::Negative)),
         fine => Ok(fine),
     }
+}
+
+/// By how many seconds metrics of a target are late.
+pub(super) fn late_s(world: &World, target: &TargetKey, now: Timestamp) -> i64 {
+    faults(world, target, now).filter_map(|fault| fault.kind.delay_s()).map(i64::from).max().unwrap_or(0)
 }
 
 fn faults<'a>(world: &'a World, target: &'a TargetKey, at: Timestamp) -> impl Iterator<Item = &'a Fault> {
@@ -187,8 +188,8 @@ fn health(silent: usize, asked: usize) -> SourceHealth {
 
 #[cfg(test)]
 mod tests {
-    use super::super::demand::DemandCurve;
-    use super::super::scenario::Scenario;
+    use super::super::demand::Demand;
+    use super::super::scenario::{FaultTarget, Scenario};
     use super::super::testing::{NOON, at, catalogue, scenario, web};
     use super::super::{demo_scenario, scenario::WorkloadSpec};
     use super::*;
@@ -202,7 +203,8 @@ mod tests {
 
     /// `shop/web` with a fault from minute 5 to 10 after noon.
     fn faulty(kind: FaultKind) -> SimMetrics {
-        let fault = Fault { from: at(NOON + 5 * MINUTE), until: at(NOON + 10 * MINUTE), target: Some(web().key), kind };
+        let fault =
+            Fault { from: at(NOON + 5 * MINUTE), until: at(NOON + 10 * MINUTE), target: Some(FaultTarget::Workload(web().key)), kind };
         metrics(Scenario { faults: vec![fault], ..scenario(vec![web()]) })
     }
 
@@ -291,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_nothing_is_served_there_is_no_latency_and_nothing_wrong() {
-        let idle = WorkloadSpec { demand: DemandCurve::default(), ..web() };
+        let idle = WorkloadSpec { demand: Demand::default(), ..web() };
         let (signals, _) = ask(&metrics(scenario(vec![idle])), 5).await;
         assert_eq!(signals[&SignalName::Latency].latest(), None);
         assert_eq!(signals[&SignalName::Demand].latest().unwrap().1, 0.0);

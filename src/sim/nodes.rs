@@ -1,11 +1,11 @@
 //! Nodes: pods are bound to those there are, new ones are bought for pods without a place, empty ones are given back.
 //!
-//! Binding spreads as kube-scheduler does by default: the node that is left emptiest, less a little for each pod of the same workload. Buying takes what is cheapest for each pod it takes.
+//! Binding spreads as kube-scheduler does by default: the node that is left emptiest, less a little for each pod of the same workload. Buying
+//! takes what is cheapest for each pod it takes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::demand::mix;
 use super::scenario::PoolSpec;
 use super::world::{ScenarioError, World};
 use crate::domain::fleet::{CapacityType, Catalogue};
@@ -13,6 +13,7 @@ use crate::domain::snapshot::EventReason;
 use crate::domain::units::MicroUsd;
 use crate::domain::workload::{PodPhase, ResourceList};
 use crate::scheduling;
+use crate::service::{mix, pod_price};
 
 /// A node without pods is given back after so many seconds.
 const EMPTY_S: i64 = 60;
@@ -22,14 +23,24 @@ const SPREAD: i64 = 10;
 /// One simulated node.
 #[derive(Clone, Debug)]
 pub(super) struct SimNode {
+    /// Counts up with each launch; nodes are sorted by it.
+    pub(super) number: u64,
     pub(super) name: Arc<str>,
     pub(super) pool: Arc<str>,
+    pub(super) zone: Arc<str>,
+    pub(super) capacity_type: CapacityType,
     pub(super) labels: BTreeMap<Arc<str>, Arc<str>>,
     pub(super) allocatable: ResourceList,
     pub(super) requested: ResourceList,
+    /// What it costs when nothing has changed prices, and what it costs now.
+    pub(super) list_price: MicroUsd,
     pub(super) price_per_hour: MicroUsd,
     pub(super) launched: i64,
     pub(super) ready_at: i64,
+    /// Nothing new is put on it: it is about to be taken away.
+    pub(super) cordoned: bool,
+    /// Share of its speed that it works at.
+    pub(super) speed: f64,
     pub(super) empty_since: Option<i64>,
 }
 
@@ -38,6 +49,8 @@ pub(super) struct SimNode {
 pub(super) struct SimPool {
     pub(super) name: Arc<str>,
     pub(super) instance_types: Vec<Arc<str>>,
+    /// Empty means all.
+    pub(super) zones: Vec<Arc<str>>,
     pub(super) capacity_types: Vec<CapacityType>,
     pub(super) provisioning_s: u32,
     pub(super) max: u32,
@@ -52,6 +65,8 @@ pub(super) struct SimPool {
 #[derive(Clone, Debug)]
 pub(super) struct PoolOption {
     pub(super) labels: BTreeMap<Arc<str>, Arc<str>>,
+    pub(super) zone: Arc<str>,
+    pub(super) capacity_type: CapacityType,
     pub(super) allocatable: ResourceList,
     pub(super) price_per_hour: MicroUsd,
 }
@@ -69,6 +84,30 @@ impl SimNode {
 }
 
 impl SimPool {
+    /// The pool of a scenario that names none: machines on demand, at once, without limit, of the type on which the largest of these pods costs
+    /// least.
+    pub(super) fn ample(pods: &[ResourceList], catalogue: &Catalogue) -> Option<PoolSpec> {
+        let mut largest = ResourceList { pods: 1, ..ResourceList::default() };
+        for pod in pods {
+            largest.cpu = largest.cpu.max(pod.cpu);
+            largest.memory = largest.memory.max(pod.memory);
+        }
+        let fitting = catalogue.types.values().filter(|machine| largest.fits(&machine.allocatable));
+        let price = |name: &str, machine: &ResourceList| {
+            let list = catalogue.price(name, None, CapacityType::OnDemand)?;
+            Some((pod_price(&largest, machine, list), list))
+        };
+        let (_, name) = fitting.filter_map(|machine| Some((price(&machine.name, &machine.allocatable)?, machine.name.clone()))).min()?;
+        Some(PoolSpec {
+            name: "ample".into(),
+            instance_types: vec![name],
+            zones: Vec::new(),
+            capacity_types: vec![CapacityType::OnDemand],
+            provisioning_s: 0,
+            max: u32::MAX,
+        })
+    }
+
     /// Pools as a scenario asks for them.
     pub(super) fn all(specs: Vec<PoolSpec>, catalogue: &Catalogue) -> Result<Vec<Self>, ScenarioError> {
         specs
@@ -78,6 +117,7 @@ impl SimPool {
                     options: Vec::new(),
                     name: spec.name,
                     instance_types: spec.instance_types,
+                    zones: spec.zones,
                     capacity_types: spec.capacity_types,
                     provisioning_s: spec.provisioning_s,
                     max: spec.max,
@@ -98,14 +138,21 @@ impl SimPool {
     pub(super) fn find_options(&self, catalogue: &Catalogue) -> Vec<PoolOption> {
         let types = self.instance_types.iter().filter_map(|name| catalogue.types.get(name));
         let mut options: Vec<PoolOption> = types
-            .flat_map(|t| t.offerings.iter().filter(|o| self.capacity_types.contains(&o.capacity_type)).map(move |o| (t, o)))
+            .flat_map(|t| t.offerings.iter().map(move |o| (t, o)))
+            .filter(|(_, o)| self.capacity_types.contains(&o.capacity_type) && (self.zones.is_empty() || self.zones.contains(&o.zone)))
             .map(|(t, offering)| {
                 let mut labels = t.labels.clone();
                 labels.insert(INSTANCE_TYPE.into(), t.name.clone());
                 labels.insert("topology.kubernetes.io/zone".into(), offering.zone.clone());
                 labels.insert("karpenter.sh/capacity-type".into(), offering.capacity_type.label().into());
                 labels.insert("karpenter.sh/nodepool".into(), self.name.clone());
-                PoolOption { labels, allocatable: t.allocatable.clone(), price_per_hour: offering.price_per_hour }
+                PoolOption {
+                    labels,
+                    zone: offering.zone.clone(),
+                    capacity_type: offering.capacity_type,
+                    allocatable: t.allocatable.clone(),
+                    price_per_hour: offering.price_per_hour,
+                }
             })
             .collect();
         options.sort_by(|a, b| (a.price_per_hour, &a.labels).cmp(&(b.price_per_hour, &b.labels)));
@@ -135,7 +182,7 @@ impl World {
             }
         }
         for workload in &mut self.workloads {
-            let startup_s = i64::from(workload.spec.startup_s);
+            let startup_s = workload.spec.startup.p50_s.round() as i64;
             for pod in &mut workload.pods {
                 pod.phase = PodPhase::Ready;
                 pod.due = None;
@@ -149,15 +196,29 @@ impl World {
         Ok(())
     }
 
-    /// Pods and nodes that were due: pods become ready or are gone, nodes without pods are noticed.
-    pub(super) fn end_pods_and_boot_nodes(&mut self) {
+    /// Pods that have ended are gone and leave their room.
+    pub(super) fn take_ended_pods(&mut self) {
+        let (nodes, now) = (&mut self.nodes, self.now);
         for workload in &mut self.workloads {
-            for (name, requests) in workload.end_and_ready_pods(self.now) {
-                if let Some(node) = self.nodes.iter_mut().find(|node| node.name == name) {
-                    node.requested = node.requested.minus(&requests);
+            workload.take_ended(now, |number, requests| {
+                if let Ok(at) = nodes.binary_search_by_key(&number, |node| node.number) {
+                    nodes[at].requested = nodes[at].requested.minus(requests);
                 }
-            }
+            });
         }
+    }
+
+    /// The node of that number.
+    pub(super) fn node(&self, number: u64) -> Option<&SimNode> {
+        self.nodes.binary_search_by_key(&number, |node| node.number).ok().map(|at| &self.nodes[at])
+    }
+
+    /// Nodes are gone at once, and what runs on them.
+    pub(super) fn lose_nodes(&mut self, numbers: &[u64]) {
+        for workload in &mut self.workloads {
+            workload.evict(self.now, numbers, &mut self.events);
+        }
+        self.nodes.retain(|node| !numbers.contains(&node.number));
     }
 
     /// Binds pending pods to ready nodes, in the order in which they were made.
@@ -165,12 +226,13 @@ impl World {
         for (index, pod_index) in self.pending() {
             let workload = &self.workloads[index];
             let requests = workload.pods[pod_index].requests();
-            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node.as_ref() == Some(&node.name)).count();
+            let alike = |node: &SimNode| workload.pods.iter().filter(|pod| pod.node == Some(node.number)).count();
             let score = |node: &SimNode| {
                 let emptiness = scheduling::least_allocated(&requests, &node.allocatable, &node.room());
                 emptiness.cast_signed() - SPREAD * i64::try_from(alike(node)).unwrap_or(i64::MAX / SPREAD)
             };
-            let fitting = self.nodes.iter().enumerate().filter(|(_, node)| node.ready_at <= self.now && requests.fits(&node.room()));
+            let usable = |node: &SimNode| node.ready_at <= self.now && !node.cordoned;
+            let fitting = self.nodes.iter().enumerate().filter(|(_, node)| usable(node) && requests.fits(&node.room()));
             let best = fitting
                 .map(|(at, node)| (at, score(node)))
                 .max_by(|a, b| a.1.cmp(&b.1).then_with(|| self.nodes[b.0].name.cmp(&self.nodes[a.0].name)));
@@ -179,7 +241,7 @@ impl World {
             if let Some((at, _)) = best {
                 let node = &mut self.nodes[at];
                 node.requested.add(&requests, 1);
-                pod.bind(&node.name, self.now, i64::from(workload.spec.startup_s), workload.seed);
+                pod.bind(node.number, self.now, &workload.spec.startup, workload.seed);
             } else if !pod.place_missed {
                 pod.place_missed = true;
                 self.events.note(self.now, &workload.spec.key, "Pod", EventReason::FailedScheduling);
@@ -191,7 +253,8 @@ impl World {
     pub(super) fn provision(&mut self) {
         let mut waiting: Vec<(usize, ResourceList)> =
             self.pending().into_iter().map(|(index, pod)| (index, self.workloads[index].pods[pod].requests())).collect();
-        let mut rooms: Vec<ResourceList> = self.nodes.iter().filter(|node| node.ready_at > self.now).map(SimNode::room).collect();
+        let mut rooms: Vec<ResourceList> =
+            self.nodes.iter().filter(|node| node.ready_at > self.now && !node.cordoned).map(SimNode::room).collect();
         waiting.retain(|(_, requests)| !take_first(&mut rooms, requests));
         waiting.sort_by(|a, b| (b.1.cpu, b.1.memory, a.0).cmp(&(a.1.cpu, a.1.memory, b.0)));
         while !waiting.is_empty() {
@@ -218,7 +281,7 @@ impl World {
         self.nodes.retain(|node| node.empty_since.is_none_or(|since| since + EMPTY_S > now));
     }
 
-    fn pending(&self) -> Vec<(usize, usize)> {
+    pub(super) fn pending(&self) -> Vec<(usize, usize)> {
         let mut pending: Vec<(i64, usize, usize)> = Vec::new();
         for (index, workload) in self.workloads.iter().enumerate() {
             let unbound = workload.pods.iter().enumerate().filter(|(_, pod)| pod.phase == PodPhase::Pending);
@@ -240,10 +303,11 @@ impl World {
             of_pool().for_each(|node| in_use.add(&node.allocatable, 1));
             let within =
                 |option: &PoolOption| pool.limits.as_ref().is_none_or(|limits| within_limits(&option.allocatable, &in_use, limits));
-            for option in pool.options.iter().filter(|option| within(option)) {
+            let had = |option: &&PoolOption| within(option) && !self.is_short(&pool.name, &option.zone);
+            for option in pool.options.iter().filter(had) {
                 let mut room = [option.allocatable.clone()];
                 let taken = waiting.iter().filter(|(_, requests)| take_first(&mut room, requests)).count();
-                let price = option.price_per_hour.0 as f64 / taken as f64;
+                let price = option.price_per_hour.0 as f64 * self.price_factor(&pool.name, &option.zone) / taken as f64;
                 if taken > 0 && best.is_none_or(|(least, _, _)| price < least) {
                     best = Some((price, index, option));
                 }
@@ -258,14 +322,20 @@ impl World {
         let share = mix(self.seed ^ self.nodes_launched) as f64 / u64::MAX as f64;
         let provisioning_s = f64::from(pool.provisioning_s) * (0.9 + 0.2 * share);
         self.nodes.push(SimNode {
+            number: self.nodes_launched,
             name: format!("{}-{:05x}", pool.name, mix(self.seed ^ self.nodes_launched) >> 44).into(),
             pool: pool.name.clone(),
+            zone: option.zone,
+            capacity_type: option.capacity_type,
             labels: option.labels,
             allocatable: option.allocatable,
             requested: ResourceList::default(),
+            list_price: option.price_per_hour,
             price_per_hour: option.price_per_hour,
             launched: self.now,
             ready_at: self.now + provisioning_s.round() as i64,
+            cordoned: false,
+            speed: 1.0,
             empty_since: None,
         });
     }

@@ -25,7 +25,7 @@ impl World {
             rejected: Vec::new(),
             guardrails: self.guardrails.clone(),
             fleets: self.fleets.clone(),
-            workloads: self.workloads.iter().map(|workload| (workload.spec.key.clone(), workload.facts())).collect(),
+            workloads: self.workloads.iter().map(|workload| (workload.spec.key.clone(), workload.facts(self))).collect(),
             nodes: self.nodes.iter().map(|node| node.facts(self.now)).collect(),
             node_pools: self.pools.iter().map(SimPool::facts).collect(),
             quotas: self.quotas.iter().map(|(namespace, quota)| (namespace.clone(), vec![self.quota_in_use(namespace, quota)])).collect(),
@@ -45,7 +45,7 @@ impl World {
 }
 
 impl SimWorkload {
-    fn facts(&self) -> Workload {
+    fn facts(&self, world: &World) -> Workload {
         let alive = self.pods.iter().filter(|pod| !pod.is_ending()).count() as u32;
         Workload {
             key: self.spec.key.clone(),
@@ -55,7 +55,7 @@ impl SimWorkload {
             replicas: ReplicaCounts { desired: self.desired, current: alive, ready: self.ready() },
             rollout: if self.rolling() { Rollout::Progressing } else { Rollout::Complete },
             template: self.template(),
-            pods: self.pods.iter().map(|pod| pod.facts(self.revision)).collect(),
+            pods: self.pods.iter().map(|pod| pod.facts(self.revision, world)).collect(),
             writers: self.writers.clone(),
             autoscalers: self.autoscalers(),
             disruption_budgets: self.disruption_budgets(),
@@ -107,10 +107,10 @@ impl SimWorkload {
 }
 
 impl SimPod {
-    fn facts(&self, revision: u32) -> Pod {
+    fn facts(&self, revision: u32, world: &World) -> Pod {
         Pod {
             name: self.name.clone(),
-            node: self.node.clone(),
+            node: self.node.and_then(|number| world.node(number)).map(|node| node.name.clone()),
             phase: self.phase,
             created: Some(time(self.created)),
             scheduled: self.scheduled.map(time),
@@ -132,7 +132,7 @@ impl SimNode {
             allocatable: self.allocatable.clone(),
             requested: self.requested.clone(),
             ready,
-            unschedulable: false,
+            unschedulable: self.cordoned,
             created: Some(time(self.launched)),
             ready_since: ready.then(|| time(self.ready_at)),
             pool: Some(self.pool.clone()),
@@ -150,10 +150,13 @@ impl SimPool {
         let capacity_types = self.capacity_types.iter().map(|c| c.label().into()).collect();
         NodePool {
             name: self.name.clone(),
-            requirements: vec![
+            requirements: [
                 one_of("karpenter.sh/capacity-type", capacity_types),
                 one_of("node.kubernetes.io/instance-type", self.instance_types.clone()),
-            ],
+            ]
+            .into_iter()
+            .chain((!self.zones.is_empty()).then(|| one_of("topology.kubernetes.io/zone", self.zones.clone())))
+            .collect(),
             taints: Vec::new(),
             limits: self.limits.clone().or_else(|| self.limit_of_count()),
             weight: self.weight,
@@ -165,8 +168,8 @@ impl SimPool {
         let cpu = self.options.iter().map(|o| o.allocatable.cpu).max()?;
         let memory = self.options.iter().map(|o| o.allocatable.memory).max()?;
         Some(ResourceList {
-            cpu: Millicores(cpu.0 * u64::from(self.max)),
-            memory: Bytes(memory.0 * u64::from(self.max)),
+            cpu: Millicores(cpu.0.saturating_mul(u64::from(self.max))),
+            memory: Bytes(memory.0.saturating_mul(u64::from(self.max))),
             ..ResourceList::default()
         })
     }

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
-use super::demand::mix;
 use super::events::EventLog;
 use super::workload::SimWorkload;
 use crate::domain::snapshot::EventReason;
 use crate::domain::workload::{ContainerResources, PodPhase, ResourceList};
-
-/// Seconds a pod that is ended takes beyond what it works on.
-const GRACE_S: i64 = 5;
+use crate::service::{SplitMix, StartUp, mix};
 
 /// One simulated pod.
 #[derive(Debug)]
 pub(super) struct SimPod {
     pub(super) name: Arc<str>,
     pub(super) number: u64,
-    pub(super) node: Option<Arc<str>>,
+    /// Number of the node it is bound to.
+    pub(super) node: Option<u64>,
     pub(super) phase: PodPhase,
     pub(super) created: i64,
     pub(super) scheduled: Option<i64>,
@@ -27,7 +25,11 @@ pub(super) struct SimPod {
     pub(super) restarts: u32,
     pub(super) oom_killed: bool,
     pub(super) revision: u32,
+    /// Share of the declared capacity that its template serves.
+    pub(super) speed: f64,
     pub(super) resources: ContainerResources,
+    /// Working set at the last scrape, bytes.
+    pub(super) memory: Option<f64>,
     /// Whether an event said that it has no place.
     pub(super) place_missed: bool,
 }
@@ -51,28 +53,31 @@ impl SimPod {
         }
     }
 
-    /// Bound to a node: it starts. Start-up times differ by a tenth at most.
-    pub(super) fn bind(&mut self, node: &Arc<str>, now: i64, startup_s: i64, seed: u64) {
-        let share = mix(seed ^ self.number) as f64 / u64::MAX as f64;
-        self.node = Some(node.clone());
-        self.phase = PodPhase::Starting;
+    /// Bound to a node: it starts.
+    pub(super) fn bind(&mut self, node: u64, now: i64, startup: &StartUp, seed: u64) {
+        self.node = Some(node);
         self.scheduled = Some(now);
-        self.container_started = now;
-        self.due = Some(now + (startup_s as f64 * (0.9 + 0.2 * share)).round() as i64);
+        self.start(now, startup, seed);
     }
 
-    /// Its container is killed for memory and starts anew.
-    pub(super) fn kill_for_memory(&mut self, now: i64, startup_s: i64) {
+    /// Its container is gone, and starts anew.
+    pub(super) fn crash(&mut self, now: i64, startup: &StartUp, seed: u64) {
         self.restarts += 1;
-        self.oom_killed = true;
+        self.start(now, startup, seed);
+    }
+
+    /// Each start of each pod takes a time of its own.
+    fn start(&mut self, now: i64, startup: &StartUp, seed: u64) {
+        let took = startup.draw(&mut SplitMix::of(seed ^ self.number, u64::from(self.restarts)));
         self.phase = PodPhase::Starting;
         self.ready_since = None;
         self.container_started = now;
-        self.due = Some(now + startup_s);
+        self.due = Some(now + took.round() as i64);
     }
 
-    fn end(&mut self, now: i64, grace_s: i64) {
-        self.due = Some(now + if self.node.is_some() { grace_s } else { 0 });
+    /// Takes no new work any more, and is gone once what it holds is done.
+    fn end(&mut self, now: i64, holds_s: i64) {
+        self.due = Some(now + if self.is_ready() { holds_s } else { 0 });
         self.phase = PodPhase::Terminating;
         self.ready_since = None;
     }
@@ -101,25 +106,42 @@ impl SimWorkload {
             restarts: 0,
             oom_killed: false,
             revision: self.revision,
+            speed: self.speed,
             resources: self.resources,
+            memory: None,
             place_missed: false,
         }
     }
 
-    /// What was due happens: starting pods become ready, ending ones are gone. Gives what the gone ones leave free on their nodes.
-    pub(super) fn end_and_ready_pods(&mut self, now: i64) -> Vec<(Arc<str>, ResourceList)> {
-        let mut freed = Vec::new();
-        for pod in self.pods.iter_mut().filter(|pod| pod.due.is_some_and(|due| due <= now)) {
+    /// Starting pods whose time has come are ready.
+    pub(super) fn ready_pods(&mut self, now: i64) {
+        for pod in self.pods.iter_mut().filter(|pod| pod.phase == PodPhase::Starting && pod.due.is_some_and(|due| due <= now)) {
             pod.due = None;
-            if pod.phase == PodPhase::Starting {
-                pod.phase = PodPhase::Ready;
-                pod.ready_since = Some(now);
-            } else if let Some(node) = &pod.node {
-                freed.push((node.clone(), pod.requests()));
-            }
+            pod.phase = PodPhase::Ready;
+            pod.ready_since = Some(now);
         }
-        self.pods.retain(|pod| !(pod.is_ending() && pod.due.is_none()));
-        freed
+    }
+
+    /// Takes away the pods that have ended; tells what each leaves free on its node.
+    pub(super) fn take_ended(&mut self, now: i64, mut freed: impl FnMut(u64, &ResourceList)) {
+        self.pods.retain(|pod| {
+            let gone = pod.is_ending() && pod.due.is_none_or(|due| due <= now);
+            if let (true, Some(node)) = (gone, pod.node) {
+                freed(node, &pod.requests());
+            }
+            !gone
+        });
+    }
+
+    /// The pods on these nodes are lost with them.
+    pub(super) fn evict(&mut self, now: i64, nodes: &[u64], events: &mut EventLog) {
+        let before = self.pods.iter().filter(|pod| !pod.is_ending()).count();
+        self.pods.retain(|pod| pod.node.is_none_or(|node| !nodes.contains(&node)));
+        let lost = before - self.pods.iter().filter(|pod| !pod.is_ending()).count();
+        for _ in 0..lost {
+            self.count.evicted();
+            events.note(now, &self.spec.key, "Pod", EventReason::Evicted);
+        }
     }
 
     /// Brings pods nearer to what is asked for: as many as `desired`, all of the present template. A rollout keeps three quarters ready and goes a
@@ -132,10 +154,14 @@ impl SimWorkload {
         for _ in 0..new {
             let pod = self.make_pod(now);
             self.pods.push(pod);
+            self.count.launched(now);
         }
-        let mut ended = self.end_surplus(now, self.desired + surge);
-        ended += self.end_outdated(now, self.desired - unavailable);
-        if new + ended > 0 {
+        let removed = self.end_surplus(now, self.desired + surge);
+        if removed > 0 {
+            self.count.removed(now);
+        }
+        let replaced = self.end_outdated(now, self.desired - unavailable);
+        if new + removed + replaced > 0 {
             events.note(now, &self.spec.key, "Deployment", EventReason::ScalingReplicaSet);
         }
     }
@@ -147,22 +173,26 @@ impl SimWorkload {
 
     /// Ends pods beyond `most`: those without a node first, then those not ready, then the youngest.
     fn end_surplus(&mut self, now: i64, most: u32) -> u32 {
-        let mut alive: Vec<usize> = (0..self.pods.len()).filter(|index| !self.pods[*index].is_ending()).collect();
-        let surplus = alive.len().saturating_sub(most as usize);
-        alive.sort_by_key(|index| {
+        let alive = self.pods.iter().filter(|pod| !pod.is_ending()).count();
+        let surplus = alive.saturating_sub(most as usize);
+        if surplus == 0 {
+            return 0;
+        }
+        let mut order: Vec<usize> = (0..self.pods.len()).filter(|index| !self.pods[*index].is_ending()).collect();
+        order.sort_by_key(|index| {
             let pod = &self.pods[*index];
             (pod.phase, std::cmp::Reverse(pod.created), std::cmp::Reverse(pod.number))
         });
-        let grace_s = self.grace_s();
-        for index in alive.into_iter().take(surplus) {
-            self.pods[index].end(now, grace_s);
+        let holds_s = self.holds_s();
+        for index in order.into_iter().take(surplus) {
+            self.pods[index].end(now, holds_s);
         }
         surplus as u32
     }
 
     /// Ends pods of older templates as long as `least` pods stay ready; those that are not ready go at once.
     fn end_outdated(&mut self, now: i64, least: u32) -> u32 {
-        let (revision, grace_s) = (self.revision, self.grace_s());
+        let (revision, holds_s) = (self.revision, self.holds_s());
         let mut spare = (self.pods.iter().filter(|pod| pod.is_ready()).count() as u32).saturating_sub(least);
         let mut ended = 0;
         for pod in self.pods.iter_mut().filter(|pod| !pod.is_ending() && pod.revision != revision) {
@@ -172,13 +202,14 @@ impl SimWorkload {
                 }
                 spare -= 1;
             }
-            pod.end(now, grace_s);
+            pod.end(now, holds_s);
             ended += 1;
         }
         ended
     }
 
-    fn grace_s(&self) -> i64 {
-        GRACE_S + self.spec.service.base_latency_s.ceil() as i64
+    /// Seconds until what a pod has begun is done.
+    fn holds_s(&self) -> i64 {
+        self.service.base_latency_s.ceil() as i64
     }
 }

@@ -38,10 +38,12 @@ impl Queue for SimQueue {
         Ok(())
     }
 
-    async fn close(&self, proposal: &QueuedProposal, _reason: &str, _message: &str, _now: Timestamp) -> Result<(), PortError> {
+    async fn close(&self, proposal: &QueuedProposal, reason: &str, _message: &str, _now: Timestamp) -> Result<(), PortError> {
         let mut proposals = self.proposals.lock().unwrap_or_else(PoisonError::into_inner);
         let found = proposals.iter_mut().find(|queued| queued.proposal.id == proposal.proposal.id);
-        found.ok_or_else(|| failed("close", &proposal.proposal.id, "no such proposal is in the queue"))?.closed = true;
+        let queued = found.ok_or_else(|| failed("close", &proposal.proposal.id, "no such proposal is in the queue"))?;
+        queued.closed = true;
+        queued.ended = Some(reason.to_owned());
         Ok(())
     }
 
@@ -109,6 +111,7 @@ mod tests {
             decisions: Vec::new(),
             rulings: Vec::new(),
             closed: false,
+            ended: None,
         }
     }
 
@@ -128,6 +131,7 @@ mod tests {
         assert_eq!(queue.snapshot()[0].decisions, [decision]);
         queue.close(&first, "Applied", "", at(61)).await.unwrap();
         assert!(queue.decide(id, yes, &first.digest, None, at(62)).await.is_err(), "ended");
+        assert_eq!(queue.snapshot()[0].ended.as_deref(), Some("Applied"));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use super::cluster::{SimActuator, SimCluster};
 use super::held::Held;
 use super::metrics::SimMetrics;
 use super::office::{SimLease, SimState, SimStatus};
+use super::prices::SimPrices;
 use super::queue::SimQueue;
 use super::scenario::Scenario;
 use super::shared::Shared;
@@ -34,17 +35,24 @@ impl Simulation {
     /// # Errors
     /// [`ScenarioError`] when the scenario does not fit together or not into the catalogue.
     pub async fn start(scenario: Scenario, seed: u64, pace: Pace, prices: Arc<dyn Prices>) -> Result<Self, ScenarioError> {
-        let start = scenario.start;
-        let world = Arc::new(Shared::new(World::new(scenario, prices.catalogue(start).await, seed)?));
-        Ok(Self {
-            clock: Arc::new(VirtualClock::new(start, pace)),
+        let catalogue = prices.catalogue(scenario.start).await;
+        Ok(Self::of(World::new(scenario, catalogue, seed)?, pace, prices))
+    }
+
+    /// Goes on with a world from where it stands: what was measured in it so far is the past of its signals.
+    #[must_use]
+    pub fn of(world: World, pace: Pace, prices: Arc<dyn Prices>) -> Self {
+        let clock = Arc::new(VirtualClock::new(world.now(), pace));
+        let world = Arc::new(Shared::new(world));
+        Self {
+            clock,
             queue: Arc::default(),
             status: Arc::default(),
             state: Arc::default(),
             metrics: Arc::new(SimMetrics::new(world.clone())),
+            prices: Arc::new(SimPrices::new(world.clone(), prices)),
             world,
-            prices,
-        })
+        }
     }
 
     /// All ports of a tick: the simulated ones, and a model and a ledger from outside, which hold the clock while they are waited for.
@@ -76,10 +84,15 @@ impl Simulation {
 mod tests {
     use jiff::SignedDuration;
 
+    use super::super::demand::Demand;
     use super::super::demo;
-    use super::super::testing::{ListPrices, NoLedger, replicas};
+    use super::super::scenario::WorkloadSpec;
+    use super::super::testing::{ListPrices, NOON, NoLedger, at, catalogue, replicas, scenario, web};
     use super::*;
     use crate::domain::names::TargetKey;
+    use crate::domain::series::mean;
+    use crate::domain::signal::SignalName;
+    use crate::service::RateSeries;
 
     /// Twenty minutes of a loop that looks every minute, with another that looks every 15 s beside it; all that both saw.
     async fn run(seed: u64) -> String {
@@ -118,6 +131,52 @@ mod tests {
         let first = run(3).await;
         assert!(first == run(3).await, "two runs of one seed differ");
         assert!(first != run(4).await, "the seed changes nothing");
+    }
+
+    /// A week at ten-minute steps, 20 to 60 units/s by the hour of the day, from six days before noon on.
+    fn recorded() -> (Demand, i64) {
+        let began = NOON - 6 * 86_400 + 37;
+        let rates: Vec<f32> = (0..7 * 144).map(|step| 40.0 + 20.0 * (step as f32 / 144.0 * std::f32::consts::TAU).sin()).collect();
+        (Demand::Series(RateSeries { start_s: began, step_s: 600, rates: rates.into() }), began)
+    }
+
+    #[tokio::test]
+    async fn a_simulation_goes_on_where_a_world_stands_and_its_past_is_what_was_measured_and_recorded() {
+        let (demand, began) = recorded();
+        let start = at(NOON - 86_400 + 17);
+        let scenario = Scenario { start, ..scenario(vec![WorkloadSpec { demand: demand.clone(), ..web() }]) };
+        let mut world = World::new(scenario, catalogue(), 1).unwrap();
+        world.advance_to(at(NOON));
+        let simulation = Simulation::of(world, Pace::Headless, Arc::new(ListPrices));
+        let ports = simulation.ports(None, Arc::new(NoLedger));
+        assert_eq!(ports.clock.now(), at(NOON));
+        let facts = ports.cluster.observe(at(NOON)).await.unwrap();
+        let (signals, _) = ports.metrics.signals(&facts.groups, &facts.workloads, at(NOON)).await;
+        let signals = &signals[&web().key];
+        let history = &signals[&SignalName::Demand].history;
+        let truth = |second: i64, step: i64| demand.mean(second - step, second, 0, 0).map(|rate| rate as f32);
+        for series in [&history.fine, &history.middle, history.coarse.as_ref().unwrap()] {
+            let step = i64::from(series.step_s);
+            assert!(series.end().unwrap() > at(NOON - step) && series.end().unwrap() <= at(NOON), "{step}");
+            for (index, value) in series.values.iter().enumerate() {
+                let second = series.second(index);
+                let measured = second > start.as_second();
+                match truth(second, step) {
+                    // A minute's scrapes end up to a quarter of a minute before it does, and arrivals have their noise.
+                    Some(rate) if measured && value.is_finite() => assert!((value / rate - 1.0).abs() < 0.25, "{second}: {value} {rate}"),
+                    Some(rate) if !measured => assert!((value - rate).abs() < 1e-3, "{second}: {value} {rate}"),
+                    Some(_) => assert!(second < start.as_second() + 2 * step, "a gap at {second}"),
+                    None => assert!(value.is_nan() && second <= began, "{second}: {value}"),
+                }
+            }
+        }
+        let measured = mean(&history.fine.values);
+        assert!((measured / truth(NOON, 3 * 3600).unwrap() - 1.0).abs() < 0.01, "{measured}");
+        assert_eq!(history.coarse.as_ref().unwrap().values.iter().filter(|value| value.is_finite()).count(), 6 * 24);
+        assert!(signals[&SignalName::Latency].history.fine.values.iter().filter(|value| value.is_finite()).count() > 170);
+        let week = ports.metrics.demand_history(&web().key, at(NOON)).await.unwrap();
+        let known = week.values.iter().filter(|value| value.is_finite()).count();
+        assert!((6 * 1440 - 3..=6 * 1440).contains(&known), "six days of minutes, but for the one in which the world began: {known}");
     }
 
     #[tokio::test]

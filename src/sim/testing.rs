@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::clock::Pace;
-use super::demand::DemandCurve;
+use super::demand::{Demand, DemandCurve};
 use super::demo::demo;
 use super::scenario::{PoolSpec, Scenario, WorkloadSpec};
 use super::world::World;
@@ -25,7 +25,7 @@ use crate::domain::units::{Bytes, MicroUsd, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter, OwnedField, ResourceList, WriteOperation};
 use crate::guardrails::ownership::ACTUATOR;
 use crate::ports::{Body, EntryFilter, Ledger, NewEntry, PortError, Prices};
-use crate::service::{MemorySpec, ServiceKind, ServiceSpec};
+use crate::service::{MemorySpec, Observe, Retry, ServiceKind, ServiceSpec, StartUp};
 
 /// Monday 2 March 2026, noon UTC.
 pub(super) const NOON: i64 = 1_772_452_800;
@@ -35,12 +35,16 @@ pub(super) fn at(second: i64) -> Timestamp {
 }
 
 pub(super) fn catalogue() -> Arc<Catalogue> {
+    let offering = |zone: &str, capacity_type, price| Offering { zone: zone.into(), capacity_type, price_per_hour: MicroUsd(price) };
     let machine = |name: &str, cpu: u64, memory_gib: u64, price: i64| InstanceType {
         name: name.into(),
         family: "m6i".into(),
         labels: BTreeMap::new(),
         allocatable: ResourceList { cpu: Millicores(cpu), memory: Bytes(memory_gib << 30), pods: 58, ..ResourceList::default() },
-        offerings: vec![Offering { zone: "a".into(), capacity_type: CapacityType::OnDemand, price_per_hour: MicroUsd(price) }],
+        offerings: ["a", "b"]
+            .into_iter()
+            .flat_map(|zone| [offering(zone, CapacityType::OnDemand, price), offering(zone, CapacityType::Spot, price / 3)])
+            .collect(),
     };
     let types = [machine("m6i.xlarge", 3_920, 14, 192_000), machine("m6i.2xlarge", 7_910, 29, 384_000)];
     Arc::new(Catalogue { source: "test".into(), as_of: None, types: types.into_iter().map(|t| (t.name.clone(), t)).collect() })
@@ -103,17 +107,21 @@ pub(super) fn web() -> WorkloadSpec {
         replicas: 2,
         usual: Bounds { min: 1, max: 20 },
         resources,
-        startup_s: 30,
+        startup: StartUp::fixed(30.0),
         service: ServiceSpec {
             kind: ServiceKind::HTTP,
             capacity: 50.0,
             base_latency_s: 0.04,
             timeout_s: 5.0,
+            retry: Retry::default(),
+            contention: 0.0,
             cpu_per_unit: 0.016,
             cpu_base: 0.02,
             memory: MemorySpec { base: Bytes(200 * Bytes::MIB), per_unit: Bytes(0), leak_per_hour: Bytes(0) },
         },
-        demand: DemandCurve { base: 40.0, weekend: 1.0, ..DemandCurve::default() },
+        slo_latency_s: 0.25,
+        demand: steady(40.0),
+        observe: Observe::Offered,
         calls: Vec::new(),
         hpa: None,
         min_available: None,
@@ -128,6 +136,11 @@ pub(super) fn web() -> WorkloadSpec {
     }
 }
 
+/// The same demand all the time.
+pub(super) fn steady(base: f64) -> Demand {
+    Demand::Curve(DemandCurve { base, weekend: 1.0, ..DemandCurve::default() })
+}
+
 /// A cluster of these workloads, on `m6i.xlarge` that boot in 90 s.
 pub(super) fn scenario(workloads: Vec<WorkloadSpec>) -> Scenario {
     Scenario {
@@ -138,6 +151,7 @@ pub(super) fn scenario(workloads: Vec<WorkloadSpec>) -> Scenario {
         pools: vec![PoolSpec {
             name: "general".into(),
             instance_types: vec!["m6i.xlarge".into()],
+            zones: Vec::new(),
             capacity_types: vec![CapacityType::OnDemand],
             provisioning_s: 90,
             max: 10,

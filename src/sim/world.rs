@@ -2,14 +2,15 @@
 //!
 //! One seed and one sequence of changes give one history, to the byte. It knows no clock: it is told how far to go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::demand::mix;
 use super::events::EventLog;
+use super::faults::Step;
 use super::nodes::{SimNode, SimPool};
+use super::pods::SimPod;
 use super::scenario::{Fault, Scenario};
 use super::workload::SimWorkload;
 use crate::domain::fleet::Catalogue;
@@ -17,7 +18,7 @@ use crate::domain::limits::{Fleet, Group, Guardrail};
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::snapshot::Quota;
 use crate::domain::units::MicroUsd;
-use crate::service::{Bill, pod_price};
+use crate::service::{Bill, Tally, mix, pod_price};
 
 /// Seconds between two scrapes of a target, and between two looks of an HPA.
 pub const SCRAPE_S: i64 = 15;
@@ -34,6 +35,8 @@ pub struct World {
     pub(super) workloads: Vec<SimWorkload>,
     /// For each workload who calls it (by index), and how often for each unit served.
     callers: Vec<Vec<(usize, f64)>>,
+    /// Whether anybody calls anybody.
+    any_calls: bool,
     /// What each served in the last second.
     served: Vec<f64>,
     pub(super) nodes: Vec<SimNode>,
@@ -45,15 +48,18 @@ pub struct World {
     pub(super) fleets: BTreeMap<Arc<str>, Fleet>,
     pub(super) quotas: BTreeMap<Arc<str>, Quota>,
     pub(super) faults: Vec<Fault>,
+    /// What is still to come of the faults, by time.
+    pub(super) steps: BTreeSet<(i64, Step)>,
+    /// Writes that may have met a conflict so far.
+    pub(super) writes: u64,
     pub(super) events: EventLog,
     /// When the next pod or node changes by itself.
     next_due: i64,
     /// Whether something was changed since the controllers last looked.
     pub(super) unsettled: bool,
-    pods_per_hour: MicroUsd,
     nodes_per_hour: MicroUsd,
-    pod_bill: Bill,
     node_bill: Bill,
+    node_seconds: u64,
 }
 
 /// Why a scenario cannot be simulated.
@@ -91,8 +97,10 @@ pub enum ScenarioError {
 pub struct Costs {
     /// Pods at the price of their requests.
     pub pods: MicroUsd,
-    /// Nodes at their own price.
+    /// Nodes at their own price, from launch to end.
     pub nodes: MicroUsd,
+    /// Seconds that nodes were paid for, over all of them.
+    pub node_seconds: u64,
 }
 
 impl World {
@@ -103,11 +111,18 @@ impl World {
     pub fn new(scenario: Scenario, catalogue: Arc<Catalogue>, seed: u64) -> Result<Self, ScenarioError> {
         let start = scenario.start.as_second();
         let utc_offset_s = i64::from(scenario.time_zone.zone().to_offset(scenario.start).seconds());
+        let late_s = scenario.faults.iter().filter_map(|fault| fault.kind.delay_s()).max().unwrap_or(0);
         let mut workloads: Vec<SimWorkload> =
-            scenario.workloads.into_iter().map(|spec| SimWorkload::new(spec, seed, start, utc_offset_s)).collect();
+            scenario.workloads.into_iter().map(|spec| SimWorkload::new(spec, seed, start, late_s)).collect();
         workloads.sort_by(|a, b| a.spec.key.cmp(&b.spec.key));
         if let Some(pair) = workloads.windows(2).find(|pair| pair[0].spec.key == pair[1].spec.key) {
             return Err(ScenarioError::Twice(pair[0].spec.key.to_string()));
+        }
+        let callers = callers(&workloads)?;
+        let mut pools = scenario.pools;
+        if pools.is_empty() {
+            let pods: Vec<_> = workloads.iter().flat_map(|workload| workload.pods.iter().map(SimPod::requests)).collect();
+            pools.extend(SimPool::ample(&pods, &catalogue));
         }
         let mut world = Self {
             cluster: scenario.cluster,
@@ -115,27 +130,30 @@ impl World {
             now: start,
             utc_offset_s,
             seed,
-            callers: callers(&workloads)?,
+            any_calls: callers.iter().any(|callers| !callers.is_empty()),
+            callers,
             served: vec![0.0; workloads.len()],
             workloads,
             nodes: Vec::new(),
             nodes_launched: 0,
-            pools: SimPool::all(scenario.pools, &catalogue)?,
+            pools: SimPool::all(pools, &catalogue)?,
             catalogue,
             groups: scenario.groups.into_iter().map(|group| (group.id.clone(), group)).collect(),
             guardrails: scenario.guardrails.into_iter().map(|guardrail| (guardrail.namespace.clone(), guardrail)).collect(),
             fleets: scenario.fleets.into_iter().map(|fleet| (fleet.id.name.clone(), fleet)).collect(),
             quotas: scenario.quotas,
-            faults: scenario.faults,
+            faults: Vec::new(),
+            steps: BTreeSet::new(),
+            writes: 0,
             events: EventLog::default(),
             next_due: start,
             unsettled: false,
-            pods_per_hour: MicroUsd::default(),
             nodes_per_hour: MicroUsd::default(),
-            pod_bill: Bill::default(),
             node_bill: Bill::default(),
+            node_seconds: 0,
         };
         world.place_first_pods()?;
+        world.await_faults(scenario.faults);
         Ok(world)
     }
 
@@ -161,7 +179,21 @@ impl World {
     /// What has been paid so far.
     #[must_use]
     pub fn costs(&self) -> Costs {
-        Costs { pods: self.pod_bill.total(), nodes: self.node_bill.total() }
+        let pods = self.workloads.iter().map(|workload| workload.tally(self.now).pod_cost).sum();
+        Costs { pods, nodes: self.node_bill.total(), node_seconds: self.node_seconds }
+    }
+
+    /// What came of a workload since the start.
+    #[must_use]
+    pub fn tally(&self, target: &TargetKey) -> Option<Tally> {
+        self.find(target).map(|index| self.workloads[index].tally(self.now))
+    }
+
+    /// A stretch begins that is to be told of by itself: the longest bad run of each workload is looked for from now on.
+    pub fn begin_stretch(&mut self) {
+        for workload in &mut self.workloads {
+            workload.count.begin_stretch();
+        }
     }
 
     /// Index of a workload.
@@ -174,7 +206,9 @@ impl World {
         if self.unsettled || self.now >= self.next_due {
             self.settle();
         }
-        self.carry_calls();
+        if self.any_calls {
+            self.carry_calls();
+        }
         for workload in &mut self.workloads {
             workload.serve(self.now, self.utc_offset_s);
             if (self.now + workload.scrape_offset_s) % SCRAPE_S == 0 {
@@ -189,8 +223,8 @@ impl World {
                 workload.close_minute(self.now);
             }
         }
-        self.pod_bill.add(self.pods_per_hour, 1);
         self.node_bill.add(self.nodes_per_hour, 1);
+        self.node_seconds += self.nodes.len() as u64;
     }
 
     /// Calls that workloads make: what a caller served in the last second asks its dependencies in this one.
@@ -208,38 +242,56 @@ impl World {
         self.callers[index].iter().map(|(caller, ratio)| served[*caller] * ratio).sum()
     }
 
-    /// What the controllers, the scheduler and the provisioner do, once what was due has happened.
+    /// What goes wrong now, and what the controllers, the scheduler and the provisioner do, once what was due has happened.
     pub(super) fn settle(&mut self) {
         self.unsettled = false;
-        self.end_pods_and_boot_nodes();
+        for workload in &mut self.workloads {
+            workload.ready_pods(self.now);
+        }
+        self.take_steps();
         for workload in &mut self.workloads {
             workload.reconcile(self.now, &mut self.events);
         }
+        self.take_ended_pods();
         self.schedule();
+        let nodes = self.nodes.len();
         self.provision();
+        if self.nodes[nodes..].iter().any(|node| node.ready_at <= self.now) {
+            self.schedule();
+        }
         self.consolidate();
         self.sum_up();
     }
 
     fn sum_up(&mut self) {
-        let pods_due = self.workloads.iter_mut().filter_map(SimWorkload::sum_up).min();
-        let nodes_due = self.nodes.iter().filter_map(|node| node.due(self.now)).min();
-        self.next_due = pods_due.into_iter().chain(nodes_due).min().unwrap_or(i64::MAX);
+        self.reprice_nodes();
         self.nodes_per_hour = self.nodes.iter().map(|node| node.price_per_hour).sum();
-        self.pods_per_hour = self.price_of_pods();
+        let pods_due = (0..self.workloads.len()).filter_map(|index| self.sum_up_workload(index)).min();
+        let nodes_due = self.nodes.iter().filter_map(|node| node.due(self.now)).min();
+        let step_due = self.steps.first().map(|(at, _)| *at);
+        self.next_due = [pods_due, nodes_due, step_due].into_iter().flatten().min().unwrap_or(i64::MAX);
     }
 
-    /// What all pods cost an hour: each its share of the node it runs on, or of the first pool's first type while it has none.
-    fn price_of_pods(&self) -> MicroUsd {
-        let machines: BTreeMap<&str, &SimNode> = self.nodes.iter().map(|node| (&*node.name, node)).collect();
-        let fallback = self.pools.first().and_then(|pool| pool.options.first());
-        let pods = self.workloads.iter().flat_map(|workload| &workload.pods);
-        pods.filter_map(|pod| {
-            let machine = pod.node.as_deref().and_then(|name| machines.get(name)).map(|node| (&node.allocatable, node.price_per_hour));
-            let (allocatable, price) = machine.or_else(|| fallback.map(|option| (&option.allocatable, option.price_per_hour)))?;
+    fn sum_up_workload(&mut self, index: usize) -> Option<i64> {
+        let condition = self.condition(&self.workloads[index].spec.key);
+        let per_hour = self.price_of_pods(&self.workloads[index]);
+        let (nodes, workload) = (&self.nodes, &mut self.workloads[index]);
+        workload.pods_per_hour = per_hour;
+        workload.sum_up(&condition, |number| nodes.binary_search_by_key(&number, |node| node.number).map_or(1.0, |at| nodes[at].speed))
+    }
+
+    /// What the pods of a workload cost an hour: each its share of the node it runs on, or of the first pool's first type while it has none.
+    fn price_of_pods(&self, workload: &SimWorkload) -> MicroUsd {
+        let fallback = self.pools.first().and_then(|pool| {
+            let option = pool.options.first()?;
+            Some((&option.allocatable, times(option.price_per_hour, self.price_factor(&pool.name, &option.zone))))
+        });
+        let price = |pod: &SimPod| {
+            let machine = pod.node.and_then(|number| self.node(number)).map(|node| (&node.allocatable, node.price_per_hour));
+            let (allocatable, price) = machine.or(fallback)?;
             Some(pod_price(&pod.requests(), allocatable, price))
-        })
-        .sum()
+        };
+        workload.pods.iter().filter_map(price).sum()
     }
 }
 
@@ -262,147 +314,15 @@ pub(super) fn time(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
+/// So many times a price.
+pub(super) fn times(price: MicroUsd, factor: f64) -> MicroUsd {
+    MicroUsd((price.0 as f64 * factor).round() as i64)
+}
+
 /// A seed of its own for everything that has a name.
 pub(super) fn seed_of(seed: u64, name: &str) -> u64 {
     name.bytes().fold(mix(seed), |hash, byte| mix(hash ^ u64::from(byte)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::demand::DemandCurve;
-    use super::super::demo_scenario;
-    use super::super::scenario::WorkloadSpec;
-    use super::super::testing::{NOON, at, catalogue, replicas, scenario, web, world};
-    use super::*;
-    use crate::domain::workload::PodPhase;
-
-    fn key() -> TargetKey {
-        TargetKey::deployment("shop", "web")
-    }
-
-    fn phases(world: &World) -> Vec<PodPhase> {
-        world.workloads[0].pods.iter().map(|pod| pod.phase).collect()
-    }
-
-    #[test]
-    fn nothing_that_came_is_lost_from_sight_in_a_day() {
-        let mut world = World::new(demo_scenario(), catalogue(), 5).unwrap();
-        world.advance_to(at(world.start + 86_400));
-        for workload in &world.workloads {
-            let totals = workload.queue().totals();
-            assert_eq!(totals.arrived, totals.served + totals.lost + workload.queue().waiting(), "{}", workload.spec.key);
-            assert!(totals.arrived > 0, "{} was never called", workload.spec.key);
-            assert_eq!(workload.minutes.len(), 1440);
-        }
-    }
-
-    #[test]
-    fn two_runs_of_one_seed_are_equal_to_the_byte_and_of_two_seeds_are_not() {
-        let run = |seed| {
-            let mut world = World::new(demo_scenario(), catalogue(), seed).unwrap();
-            let frontend = TargetKey::deployment("shop", "frontend");
-            for minute in 1..=40 {
-                world.advance_to(at(world.start + minute * 60));
-                if minute % 8 == 0 {
-                    let change = replicas(&world, &frontend, 8 + minute as u32 % 7);
-                    assert!(world.write(&change).is_applied());
-                }
-            }
-            let minutes: Vec<_> = world.workloads.iter().map(|w| format!("{:?}", w.minutes)).collect();
-            (format!("{:?}", world.facts(Vec::new())), minutes, world.costs())
-        };
-        assert_eq!(run(7), run(7));
-        assert_ne!(run(7).1, run(8).1);
-    }
-
-    #[test]
-    fn a_replica_serves_after_its_start_up_and_is_paid_from_its_launch() {
-        let mut world = world(vec![web()]);
-        world.advance_to(at(NOON + 10));
-        let before = world.costs();
-        world.write(&replicas(&world, &key(), 3));
-        world.advance_to(at(NOON + 20));
-        assert_eq!(phases(&world), [PodPhase::Ready, PodPhase::Ready, PodPhase::Starting]);
-        let paid = world.costs().pods - before.pods;
-        // Three pods of a core each for ten seconds, but for the second in which the change was seen.
-        let core_second = 192_000.0 / 3.92 / 3600.0;
-        assert!((paid.0 as f64 / core_second - 30.0).abs() < 1.5, "{paid}");
-        world.advance_to(at(NOON + 10 + 40));
-        assert_eq!(world.workloads[0].ready(), 3);
-        let pod = &world.workloads[0].pods[2];
-        let took = pod.ready_since.unwrap() - pod.scheduled.unwrap();
-        assert!((27..=33).contains(&took), "30 s, a tenth more or less: {took}");
-    }
-
-    #[test]
-    fn pods_without_a_place_wait_for_a_node_that_boots_and_an_empty_one_is_given_back() {
-        let mut world = world(vec![web()]);
-        assert_eq!(world.nodes.len(), 1);
-        world.write(&replicas(&world, &key(), 6));
-        world.advance_to(at(NOON + 60));
-        let reasons: Vec<_> = world.facts(Vec::new()).events.iter().map(|e| e.reason.as_str()).collect();
-        assert_eq!(reasons, ["ScalingReplicaSet", "FailedScheduling", "Nominated"]);
-        assert_eq!((world.nodes.len(), phases(&world).iter().filter(|p| **p == PodPhase::Pending).count()), (2, 3));
-        assert!(!world.facts(Vec::new()).nodes[1].ready);
-        let one_node = world.costs().nodes;
-        world.advance_to(at(NOON + 200));
-        assert_eq!(world.workloads[0].ready(), 6);
-        let two_nodes = world.costs().nodes - one_node;
-        assert!((two_nodes.0 - 2 * 192_000 * 140 / 3600).abs() < 5, "a node is paid while it boots: {two_nodes}");
-        world.write(&replicas(&world, &key(), 2));
-        world.advance_to(at(NOON + 300));
-        assert_eq!(world.workloads[0].pods.len(), 2);
-        let empty = world.nodes.iter().filter(|node| node.requested.pods == 0).count();
-        assert_eq!(empty, 0, "empty nodes are given back after a minute");
-    }
-
-    #[test]
-    fn calls_arrive_where_they_are_sent() {
-        let api = WorkloadSpec { key: TargetKey::deployment("shop", "api"), demand: DemandCurve::default(), ..web() };
-        let caller = WorkloadSpec { calls: vec![(api.key.clone(), 1.5)], ..web() };
-        let mut world = world(vec![caller, api]);
-        world.advance_to(at(NOON + 3600));
-        let (api, web) = (world.workloads[0].queue().totals(), world.workloads[1].queue().totals());
-        let ratio = api.arrived as f64 / web.served as f64;
-        assert!((ratio - 1.5).abs() < 0.02, "{ratio}");
-    }
-
-    #[test]
-    fn a_replica_beyond_its_memory_limit_is_killed_and_starts_anew() {
-        let mut leaky = web();
-        leaky.service.memory.leak_per_hour = crate::domain::units::Bytes(156 << 20);
-        // 200 MiB and 156 MiB an hour: the older of two, an hour old at the start, reaches 512 MiB an hour later.
-        let mut world = world(vec![leaky]);
-        world.advance_to(at(NOON + 3500));
-        assert_eq!(world.workloads[0].pods.iter().map(|pod| pod.restarts).sum::<u32>(), 0);
-        world.advance_to(at(NOON + 3560));
-        let killed: Vec<_> = world.workloads[0].pods.iter().map(|pod| (pod.restarts, pod.oom_killed)).collect();
-        assert_eq!(killed, [(1, true), (0, false)]);
-        assert_eq!(world.workloads[0].ready(), 1);
-        let events = world.facts(Vec::new()).events;
-        assert!(events.iter().any(|e| e.reason.as_str() == "OOMKilling" && &*e.kind == "Pod"), "{events:?}");
-        world.advance_to(at(NOON + 3700));
-        assert_eq!(world.workloads[0].ready(), 2);
-    }
-
-    #[test]
-    fn overload_shows_as_latency_loss_and_full_cpu() {
-        let mut world = world(vec![WorkloadSpec { replicas: 1, demand: DemandCurve { base: 70.0, ..web().demand }, ..web() }]);
-        world.advance_to(at(NOON + 600));
-        let [demand, cpu, _, _, latency, errors, queue, ..] = *world.workloads[0].minutes.last().unwrap();
-        assert!((demand - 70.0).abs() < 6.0 && (cpu - 0.82).abs() < 0.02, "{demand} {cpu}");
-        assert!(latency > 4.0 && (errors - 20.0 / 70.0).abs() < 0.06 && queue > 200.0, "{latency} {errors} {queue}");
-    }
-
-    #[test]
-    fn a_scenario_that_does_not_fit_together_is_refused_with_the_name() {
-        let error = |scenario: Scenario| World::new(scenario, catalogue(), 1).unwrap_err().to_string();
-        assert!(error(scenario(vec![web(), web()])).contains("shop/deployments.apps/web"));
-        let calls = vec![(TargetKey::deployment("shop", "nobody"), 1.0)];
-        assert!(error(scenario(vec![WorkloadSpec { calls, ..web() }])).contains("nobody"));
-        assert!(error(scenario(vec![WorkloadSpec { replicas: 100, ..web() }])).contains("70 pods"));
-        let mut unknown = scenario(vec![web()]);
-        unknown.pools[0].instance_types = vec!["x9.huge".into()];
-        assert!(error(unknown).contains("x9.huge"));
-    }
-}
+mod tests;

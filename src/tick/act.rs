@@ -196,6 +196,7 @@ impl Ticker {
             rulings: review.rulings.clone(),
             decisions: Vec::new(),
             closed: false,
+            ended: None,
         };
         let stored = self.ports.queue.enqueue(&queued).await;
         if self.noted("queue", stored).is_err() {
@@ -213,6 +214,7 @@ impl Ticker {
         if self.noted("queue", closed).is_ok() {
             for mine in pass.queue.iter_mut().filter(|q| q.proposal.id == queued.proposal.id) {
                 mine.closed = true;
+                mine.ended = Some(reason.to_owned());
             }
         }
     }

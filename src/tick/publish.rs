@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Pass;
-use crate::domain::limits::{Criticality, Modes};
+use crate::domain::limits::{Criticality, Modes, Surge};
 use crate::domain::names::{GroupId, TargetKey, TickId};
 use crate::domain::plan::{PlannedNode, SizingBasis, Unschedulable};
 use crate::domain::record::{Asked, DialogueEnd, Fate, Usage};
@@ -54,8 +54,23 @@ pub struct GroupView {
     pub conditions: Vec<Condition>,
     /// Why the model was or was not asked.
     pub asked: Asked,
+    /// Announced surges that have not ended.
+    pub surges: Vec<SurgeView>,
     /// Its targets.
     pub targets: Vec<TargetView>,
+}
+
+/// An announced surge.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SurgeView {
+    /// Name, for people.
+    pub name: String,
+    /// When it begins.
+    pub start: Timestamp,
+    /// When it ends.
+    pub end: Timestamp,
+    /// Demand in percent of the usual for that time.
+    pub percent: u32,
 }
 
 /// One target.
@@ -211,6 +226,7 @@ pub(super) fn view(pass: &Pass, model: Option<ModelView>, totals: Totals) -> Pub
                 group: status.group.clone(),
                 conditions: status.conditions.clone(),
                 asked: pass.groups.get(&status.group).map_or(Asked::NotWorthIt, |g| g.dialogue.asked),
+                surges: snapshot.facts.groups.get(&status.group).map_or_else(Vec::new, |group| surges(&group.surges, snapshot.at)),
                 targets: status.targets.iter().filter_map(|target| target_view(pass, target)).collect(),
             })
             .collect(),
@@ -226,6 +242,16 @@ pub(super) fn view(pass: &Pass, model: Option<ModelView>, totals: Totals) -> Pub
         model,
         totals,
     }
+}
+
+fn surges(announced: &[Surge], now: Timestamp) -> Vec<SurgeView> {
+    let view = |surge: &Surge| SurgeView {
+        name: surge.name.clone(),
+        start: surge.start,
+        end: surge.start.saturating_add(surge.duration.signed()).unwrap_or(Timestamp::MAX),
+        percent: surge.percent,
+    };
+    announced.iter().map(view).filter(|surge| surge.end > now).collect()
 }
 
 fn target_view(pass: &Pass, status: &crate::domain::status::TargetStatus) -> Option<TargetView> {
@@ -280,4 +306,22 @@ fn signals(snapshot: &Snapshot, target: &TargetKey) -> BTreeMap<String, SignalVi
             (name.to_string(), view)
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::units::GoDuration;
+
+    #[test]
+    fn a_surge_is_shown_until_it_has_ended() {
+        let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
+        let sale = Surge { name: "sale".into(), start, duration: GoDuration::from_mins(30), percent: 240 };
+        let end: Timestamp = "2026-03-02T08:30:00Z".parse().unwrap();
+        let shown = |at: &str| surges(std::slice::from_ref(&sale), at.parse().unwrap());
+        let view = SurgeView { name: "sale".into(), start, end, percent: 240 };
+        assert_eq!(shown("2026-03-01T00:00:00Z").as_slice(), std::slice::from_ref(&view));
+        assert_eq!(shown("2026-03-02T08:29:59Z"), [view]);
+        assert_eq!(shown("2026-03-02T08:30:00Z"), []);
+    }
 }

@@ -94,7 +94,7 @@ fn verdict(pass: &Pass, id: &GroupId, dry: bool) -> (TickVerdict, String) {
     } else if decisive(Fate::Applied).is_some() {
         (TickVerdict::Acted, "Applied".into())
     } else if decisive(Fate::Queued).is_some() {
-        (TickVerdict::Blocked, "ApprovalPending".into())
+        (TickVerdict::Blocked, Closed::APPROVAL_PENDING.into())
     } else if let Some(judged) = decisive(Fate::Blocked) {
         (TickVerdict::Blocked, rule(judged))
     } else if decisive(Fate::Held).is_some() && !pass.leads && !dry {

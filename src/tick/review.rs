@@ -207,6 +207,7 @@ mod tests {
             rulings: Vec::new(),
             decisions: Vec::new(),
             closed: false,
+            ended: None,
         };
         let stands = |queued: &QueuedProposal, from, to| still_stands(queued, &replicas(from, to).change);
         assert!(stands(&queued(7, 8), 7, 9), "nearly the same");

@@ -31,8 +31,8 @@ pub const OBSERVING: &str = "prometheus: {scrapeInterval: 1s}\n";
 /// Share of a load from which on its rate counts as measured.
 const ALL_BUT_NOISE: f64 = 0.97;
 
-/// Parts of `deploy/base` that would run IPA in a pod; here it runs as a process.
-const IN_A_POD: [&str; 2] = ["config.yaml", "deployment.yaml"];
+/// The part of `deploy/base` that would run IPA in a pod; here it runs as a process.
+const IN_A_POD: &str = "deployment.yaml";
 
 static ACTING_STAGE: tokio::sync::OnceCell<Acting> = tokio::sync::OnceCell::const_new();
 
@@ -133,7 +133,7 @@ fn resources(folder: &Path) -> Result<Vec<PathBuf>> {
         let resource = folder.join(&name);
         if resource.is_dir() {
             files.extend(resources(&resource)?);
-        } else if !IN_A_POD.contains(&name.as_str()) {
+        } else if name != IN_A_POD {
             files.push(resource);
         }
     }

@@ -129,6 +129,7 @@ fn queued(namespace: &str, id: &str, now: Timestamp) -> Result<QueuedProposal> {
         rulings: Vec::new(),
         decisions: vec![],
         closed: false,
+        ended: None,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
 /// How long the first request may take before the server counts as unreachable.
@@ -89,7 +89,11 @@ pub async fn connect_config(kubeconfig: Option<&Path>, context: Option<&str>) ->
     }
     let parsed = match kubeconfig {
         Some(path) => {
-            Kubeconfig::read_from(path).map_err(|error| ConnectError::File { path: path.to_owned(), detail: one_line(&error) })?
+            Kubeconfig::read_from(path).map_err(|error| {
+                // The path is said once.
+                let detail = if let KubeconfigError::ReadConfig(error, _) = &error { error.to_string() } else { one_line(&error) };
+                ConnectError::File { path: path.to_owned(), detail }
+            })?
         }
         None => Kubeconfig::read().map_err(|error| ConnectError::NoConfig(one_line(&error)))?,
     };
@@ -97,26 +101,30 @@ pub async fn connect_config(kubeconfig: Option<&Path>, context: Option<&str>) ->
     let asked = context.or(parsed.current_context.as_deref()).unwrap_or("(none is current)").to_owned();
     let known = known.join(", ");
     let options = KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(parsed, &options).await.map_err(|error| ConnectError::Context {
-        context: asked,
-        detail: one_line(&error),
-        known,
-    })
+    let broken = |detail: String| ConnectError::Context { context: asked.clone(), detail, known: known.clone() };
+    let config = Config::from_custom_kubeconfig(parsed, &options).await.map_err(|error| broken(one_line(&error)))?;
+    // The client takes for granted that there is a scheme.
+    if config.cluster_url.scheme().is_none() {
+        return Err(broken(format!("its server `{}` is no URL: write one such as https://127.0.0.1:6443", config.cluster_url)));
+    }
+    Ok(config)
 }
 
-/// An error with its causes, on one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
+/// An error with its causes, on one line: of each the first line, which is what it says; a parser draws the text below it.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    let said = |error: &dyn std::error::Error| error.to_string().lines().next().unwrap_or_default().trim().to_owned();
+    let mut line = said(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let text = cause.to_string();
+        let text = said(cause);
         if !line.contains(&text) {
             line.push_str(": ");
             line.push_str(&text);
         }
         source = cause.source();
     }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    // The client's own word for "the request failed" says nothing to a person.
+    line.strip_prefix("ServiceError: ").unwrap_or(&line).to_owned()
 }
 
 #[cfg(test)]
@@ -147,10 +155,12 @@ contexts: [{name: here, context: {cluster: c, user: u}}, {name: broken, context:
             (Some("{not yaml"), None, "--kubeconfig", "failed to read"),
             (Some(KUBECONFIG), Some("elsewhere"), "--context", "[here, broken]"),
             (Some(KUBECONFIG), Some("broken"), "--context", "broken"),
+            (Some(&KUBECONFIG.replace("http://127.0.0.1:1", "nowhere")), None, "--context", "its server `nowhere` is no URL"),
             (Some(KUBECONFIG), None, "--context", "failed to reach the API server at http://127.0.0.1:1/"),
         ] {
             let line = failure(file, context).await;
             assert!(line.contains(flag) && line.contains(word) && !line.contains('\n'), "{line}");
+            assert!(!line.contains("ServiceError") && !line.contains("-->"), "{line}");
         }
     }
 }

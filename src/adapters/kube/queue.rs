@@ -10,6 +10,7 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::DeserializeGuard;
 use serde_json::json;
 
+use super::client::one_line;
 use super::groups;
 use super::meta::{self, ObjectName};
 use super::watch::Watches;
@@ -36,12 +37,23 @@ pub struct KubeQueue {
 pub async fn queued_proposals(client: &Client) -> Result<Vec<QueuedProposal>, PortError> {
     let failed = |error: kube::Error| PortError::Failed {
         action: "list proposals".into(),
-        detail: format!("{error}; are the definitions installed (`ipa crd | kubectl apply -f -`), and may you list scalingproposals?"),
+        detail: format!(
+            "{}; are the definitions installed (`ipa crd | kubectl apply -f -`), and may you list scalingproposals?",
+            said(&error)
+        ),
     };
     let listed = Api::<DeserializeGuard<ScalingProposal>>::all(client.clone()).list(&ListParams::default()).await.map_err(failed)?;
     let mut queued: Vec<QueuedProposal> = listed.items.into_iter().filter_map(groups::proposal).collect();
     queued.sort_by(|a, b| (a.proposal.made, &a.proposal.id).cmp(&(b.proposal.made, &b.proposal.id)));
     Ok(queued)
+}
+
+/// What went wrong, in the server's words where it answered.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.lines().next().unwrap_or_default().to_owned(),
+        other => one_line(other),
+    }
 }
 
 impl KubeQueue {

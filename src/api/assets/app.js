@@ -165,7 +165,7 @@ function draw() {
   const { state, about } = kept;
   show(places.queue, queue(kept.waiting, state, about, kept.sent, actions));
   show(places.targets, cards(state, actions));
-  show(places.nodes, nodes(state.nodes));
+  show(places.nodes, nodes(state.nodes, state.groups));
   show(places.timeline, timeline(kept.records, state.groups.map((view) => view.group), kept.filter, kept.before !== null, state.model?.played_by, actions));
   ask.targets(state.groups.flatMap((view) => view.targets.map((target) => target.target)));
   if (!location.hash.startsWith("#/record/") && !overview.isConnected) main.replaceChildren(overview);

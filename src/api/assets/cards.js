@@ -1,17 +1,20 @@
 // The targets, group by group: what there is, what is wanted and why, what an HPA would do, where demand goes, and what it costs.
 
 import { badge, el, empty, icon, section } from "./dom.js";
-import { group as groupOf, measure, number, perHour, plural, target as targetOf, variant, words } from "./format.js";
+import { group as groupOf, isFleet, measure, moment, number, perHour, plural, seconds, span, target as targetOf, variant, words } from "./format.js";
 import { replicaScale } from "./scale.js";
 import { spark } from "./spark.js";
 
 /// `actions.askModel(group)`, `actions.why(target)`; `state.model` says whether there is one to be asked.
 export function cards(state, actions) {
-  const count = state.groups.reduce((sum, group) => sum + group.targets.length, 0);
-  const body = state.groups.length
-    ? el("div", { class: "groups" }, state.groups.map((group) => groupBlock(group, state, actions)))
+  // A node fleet has no workloads: it stands with the nodes. A group that could not be taken stands below, with the reason.
+  const refused = new Set(state.rejected.map((item) => item.group));
+  const groups = state.groups.filter((view) => !isFleet(view.group) && !refused.has(view.group));
+  const count = groups.reduce((sum, group) => sum + group.targets.length, 0);
+  const body = groups.length
+    ? el("div", { class: "groups" }, groups.map((group) => groupBlock(group, state, actions)))
     : empty("No groups yet. Each IntelligentPodAutoscaler appears here with its workloads, as soon as one is created.");
-  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(state.groups.length, "group"), total(state.groups)),
+  return section("targets", "Workloads", el("span", { class: "quiet" }, plural(count, "workload"), " in ", plural(groups.length, "group"), total(groups)),
     body, state.rejected.map(rejected));
 }
 
@@ -26,15 +29,17 @@ function total(groups) {
 
 function groupBlock(group, state, actions) {
   const { name, namespace, label } = groupOf(group.group);
+  const surges = group.surges.map((surge) => ({ ...surge, from: seconds(state.at, surge.start) / 60, to: seconds(state.at, surge.end) / 60 }));
   const troubles = group.conditions.filter(isTrouble);
   return el("div", { class: group.targets.length > 1 ? "group group-wide" : "group" },
     el("div", { class: "group-head" },
       el("h3", {}, namespace ? [el("span", { class: "quiet" }, `${namespace}/`), name] : label),
       el("span", { class: "quiet" }, asked(group.asked)),
       state.model && el("button", { class: "link", title: "The model looks at this group in the next tick", on: { click: () => actions.askModel(group.group) } }, "ask the model")),
+    surges.map((surge) => el("p", { class: "quiet" }, icon("up"), el("strong", {}, surge.name), ` announced: ${surge.percent} % of the usual demand from ${moment(surge.start, state.at)} to ${moment(surge.end, state.at)} UTC`)),
     troubles.map((condition) => el("p", { class: "trouble" }, icon("warn"), el("strong", {}, words(condition.kind)), ` ${condition.message || words(condition.reason)}`)),
     group.targets.length
-      ? el("div", { class: "cards" }, group.targets.map((view) => card(view, actions)))
+      ? el("div", { class: "cards" }, group.targets.map((view) => card(view, surges, actions)))
       : empty("None of this group's workloads is in the cluster."));
 }
 
@@ -53,12 +58,13 @@ function asked(value) {
   return name === "Yes" ? `model asked: ${reasons[detail] ?? words(detail)}` : without[name] ?? words(name);
 }
 
-function card(view, actions) {
+/// `surges`: those announced for its group, `from` and `to` in minutes from now.
+function card(view, surges, actions) {
   const { name, kind, text } = targetOf(view.target);
   const unit = view.signals.demand?.unit ?? "1/s";
   const basis = view.basis;
   const capacity = basis?.capacity_per_replica ? basis.capacity_per_replica * view.ready : null;
-  const drawn = spark(view, unit, capacity);
+  const drawn = spark(view, unit, capacity, surges);
   return el("article", { class: "card", tabindex: "0", "data-item": true, "data-key": `card ${text}`, "data-target": text, "aria-label": `${name}: ${view.current} replicas, ${view.desired} desired` },
     el("div", { class: "card-head" },
       el("h4", { title: text }, name), el("span", { class: "quiet" }, kind.replace(/s$/, "")), view.criticality !== "Medium" && el("span", { class: "quiet" }, view.criticality.toLowerCase()),
@@ -104,12 +110,20 @@ const MODES = {
 
 function legend(view, unit, capacity) {
   const now = view.signals.demand?.value ?? null;
-  const at = (path) => path[Math.min(30, path.length - 1)];
   return el("div", { class: "legend" },
     el("span", {}, el("i", { class: "key key-past" }), now === null ? "demand unknown" : measure(now, unit)),
-    view.outlook_p50.length > 0 && el("span", {}, el("i", { class: "key key-median" }), `in 30 min ${number(at(view.outlook_p50))}`),
-    view.outlook_p90.length > 0 && el("span", {}, el("i", { class: "key key-band" }), `p90 ${number(at(view.outlook_p90))}`),
+    planned(view.basis),
+    view.outlook_p50.length > 0 && el("span", { title: "The median outlook of the next hour" }, el("i", { class: "key key-median" }), "median"),
+    view.outlook_p90.length > 0 && el("span", { title: "From the median to the 90 % quantile, over the next hour" }, el("i", { class: "key key-band" }), "to p90"),
     capacity !== null && el("span", { title: "What the ready replicas carry" }, el("i", { class: "key key-capacity" }), `carry ${number(capacity)}`));
+}
+
+/// The demand that the replicas are planned for: which quantile of the outlook, over which lead time.
+function planned(basis) {
+  if (!basis || basis.demand_planned === null) return null;
+  const quantile = number(basis.quantile * 100);
+  return el("span", { title: `The ${quantile} % quantile of demand over the ${span(basis.lead_s)} until new replicas serve` },
+    "planned for ", el("strong", {}, number(basis.demand_planned)), ` (p${quantile} over ${span(basis.lead_s)})`);
 }
 
 function faults(signals) {

@@ -15,6 +15,11 @@ export function group(text) {
   return { namespace: text.slice(0, slash), name: text.slice(slash + 1), label: slash === 0 ? `node fleet ${text.slice(1)}` : text };
 }
 
+/// Whether a group is a node fleet, which has no namespace.
+export function isFleet(text) {
+  return text.startsWith("/");
+}
+
 /// Three digits that count, grouped, without trailing zeros.
 export function number(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -63,6 +68,13 @@ export function signedPerHour(micro) {
 /// `08:00:00` in UTC, as every record says it.
 export function clock(timestamp) {
   return timestamp.slice(11, 19);
+}
+
+/// `08:00`, with the date where it is another day than `now`'s; UTC.
+export function moment(timestamp, now) {
+  const day = timestamp.slice(0, 10);
+  const time = timestamp.slice(11, 16);
+  return day === now.slice(0, 10) ? time : `${day} ${time}`;
 }
 
 export function dateTime(timestamp) {

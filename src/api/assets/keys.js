@@ -88,5 +88,5 @@ function leave(from, typing) {
 // A click anywhere on a row of the timeline opens it, as Enter does; selecting text does not.
 document.addEventListener("click", (event) => {
   const row = event.target.closest("[data-href]");
-  if (row && !event.target.closest("a, button") && getSelection().isCollapsed) location.hash = row.dataset.href;
+  if (row && !event.target.closest("a, button, summary") && getSelection().isCollapsed) location.hash = row.dataset.href;
 });

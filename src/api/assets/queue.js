@@ -2,8 +2,13 @@
 
 import { badge, el, empty, icon, section } from "./dom.js";
 import { brief, diff } from "./change.js";
-import { clock, group as groupOf, plural, recordLink, seconds, signedPerHour, span } from "./format.js";
+import { clock, group as groupOf, plural, recordLink, seconds, signedPerHour, span, words } from "./format.js";
 import { decisive, origin } from "./verdicts.js";
+
+const ENDED = {
+  Applied: "carried out", Rejected: "rejected", Expired: "expired, nobody decided in time", Stale: "stale, what it was judged against has changed",
+  Superseded: "superseded, something else was needed",
+};
 
 /// `sent` holds what was decided here and no tick has taken up yet; `actions.decide(proposal, verb)` answers a promise.
 export function queue(waiting, state, about, sent, actions) {
@@ -13,7 +18,7 @@ export function queue(waiting, state, about, sent, actions) {
   return section("queue", "Waiting for a person", aside,
     open.length === 0 && empty("Nothing waits. Changes of workloads in Recommend, and changes that a guardrail holds to be unusual, are put here to be approved or rejected."),
     open.map((item) => proposal(item, state, about, sent, actions)),
-    ended.length > 0 && el("ul", { class: "ended" }, ended.map((item) => el("li", { class: "quiet" }, `${clock(item.proposal.made)} ${brief(item.proposal.change)}: ended`, decided(item)))));
+    ended.length > 0 && el("ul", { class: "ended" }, ended.map((item) => el("li", { class: "quiet" }, `${clock(item.proposal.made)} ${brief(item.proposal.change)}: ${ENDED[item.ended] ?? (item.ended ? words(item.ended) : "ended")}`, decided(item)))));
 }
 
 function proposal(item, state, about, sent, actions) {

@@ -12,7 +12,7 @@ export function record(whole) {
   const played = talk?.played_by;
   return el("div", { class: "record" },
     el("a", { class: "back", href: "#/" }, icon("back"), "Overview"),
-    el("div", { class: "record-head" }, el("h1", {}, groupOf(tick.group).label), tickVerdict(closed?.verdict), el("span", { class: "quiet" }, closed ? words(closed.reason) : "not closed")),
+    el("div", { class: "record-head" }, el("h1", {}, groupOf(tick.group).label), tickVerdict(closed), el("span", { class: "quiet" }, closed ? words(closed.reason) : "not closed")),
     el("p", { class: "quiet" }, `tick ${tick.tick} · ${dateTime(tick.at)} · cluster ${tick.cluster} · ${plural(tick.entries.length, "ledger entry", "ledger entries")}`),
     el("ol", { class: "steps" },
       step("What was known", entry(tick.opened && tick.entries[0]), known(tick.opened, evidence)),

@@ -1,14 +1,14 @@
 // A sparkline: what demand was for 90 minutes, and the outlook for the next 60 as a median with the room up to its 90 %.
 
 import { svg } from "./dom.js";
-import { number } from "./format.js";
+import { number, span } from "./format.js";
 
 const PAST = 90;
 const AHEAD = 60;
 const HEIGHT = 48;
 
-/// `capacity`: what the ready replicas carry, in the unit of demand, where it is known.
-export function spark(view, unit, capacity) {
+/// `capacity`: what the ready replicas carry, in the unit of demand, where it is known. `surges`: announced ones, `from` and `to` in minutes from now.
+export function spark(view, unit, capacity, surges) {
   const past = view.demand.slice(-PAST);
   const { outlook_p50: median, outlook_p90: high } = view;
   const values = [...past.filter((v) => v !== null), ...high, ...median];
@@ -20,9 +20,11 @@ export function spark(view, unit, capacity) {
   const ahead = (path) => path.slice(0, AHEAD + 1).map((value, minute) => `${PAST + minute},${y(value)}`);
 
   const band = [...ahead(high), ...ahead(median).reverse()];
-  const title = describe(past, median, high, unit, capacity);
+  const title = describe(view, past, unit, capacity, surges);
   return svg("svg", { class: "spark", viewBox: `0 0 ${PAST + AHEAD} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": title },
     svg("title", {}, title),
+    surges.map(({ from, to }) => [Math.max(PAST + from, 0), Math.min(PAST + to, PAST + AHEAD)]).filter(([from, to]) => from < to)
+      .map(([from, to]) => svg("rect", { class: "spark-surge", x: from, y: 0, width: to - from, height: HEIGHT })),
     carried !== null && svg("line", { class: "spark-capacity", x1: 0, x2: PAST + AHEAD, y1: y(carried), y2: y(carried) }),
     area(past, y),
     band.length > 2 && svg("polygon", { class: "spark-band", points: band.join(" ") }),
@@ -53,11 +55,11 @@ function area(past, y) {
   });
 }
 
-function describe(past, median, high, unit, capacity) {
+function describe({ basis }, past, unit, capacity, surges) {
   const now = past.length ? past[past.length - 1] : null;
-  const at = (path) => (path.length > 30 ? path[30] : path[path.length - 1]);
   const parts = [now === null ? "demand now is not known" : `demand now ${number(now)} ${unit}`];
-  if (median.length) parts.push(`in 30 minutes ${number(at(median))} by the median, ${number(at(high))} at 90 %`);
+  if (basis && basis.demand_planned !== null) parts.push(`planned for ${number(basis.demand_planned)}, the ${number(basis.quantile * 100)} % quantile over ${span(basis.lead_s)}`);
   if (capacity !== null) parts.push(`ready replicas carry ${number(capacity)}`);
+  for (const { name, percent } of surges) parts.push(`${name} is announced, ${percent} % of the usual`);
   return parts.join("; ");
 }

@@ -8,7 +8,7 @@ const FATES = {
   Held: ["held", "held"], Blocked: ["blocked", "blocked"], Superseded: ["shadow", "replaced by the model's"],
 };
 
-const TICKS = { Acted: ["acted", "acted"], Held: ["held", "held"], Blocked: ["blocked", "blocked"], Failed: ["failed", "failed"] };
+const TICKS = { Acted: ["acted", "acted"], Held: ["held", "held"], Waiting: ["waiting", "waiting"], Blocked: ["blocked", "blocked"], Failed: ["failed", "failed"] };
 
 const VERDICTS = { Admit: ["acted", "admit"], Clamp: ["held", "clamp"], Queue: ["waiting", "queue"], Refuse: ["blocked", "refuse"] };
 
@@ -26,8 +26,15 @@ export function fateKind(name) {
   return FATES[name]?.[0] ?? "shadow";
 }
 
-/// How a tick ended for a group; one that is not closed runs, or ended with its process.
-export function tickVerdict(name) {
+/// How a tick ended for a group, as people read it: what waits for a person was not refused by anything. None while it is open.
+export function tickEnd(closed) {
+  if (!closed) return null;
+  return closed.verdict === "Blocked" && closed.reason === "ApprovalPending" ? "Waiting" : closed.verdict;
+}
+
+/// The badge of a tick's end; one that is not closed runs, or ended with its process.
+export function tickVerdict(closed) {
+  const name = tickEnd(closed);
   return name ? badge(...(TICKS[name] ?? ["shadow", words(name)])) : badge("shadow", "open");
 }
 

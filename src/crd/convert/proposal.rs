@@ -36,6 +36,7 @@ pub fn queued(object: &ScalingProposal) -> Result<QueuedProposal, SpecError> {
         cost_change_per_hour,
         decisions,
     } = &object.spec;
+    let ended = object.status.as_ref().filter(|status| status.phase.is_closed());
     let change = change::read(change)?;
     // A person approves the digest: it must be of this change, whoever wrote the object.
     if change.digest().ok().is_none_or(|found| found.0 != *digest) {
@@ -61,7 +62,8 @@ pub fn queued(object: &ScalingProposal) -> Result<QueuedProposal, SpecError> {
         expires: time(expires, &"spec.expires")?,
         decisions: read_decisions(decisions)?,
         rulings: read_rulings(rulings),
-        closed: object.status.as_ref().is_some_and(|s| s.phase.is_closed()),
+        closed: ended.is_some(),
+        ended: ended.map(|status| status.reason.clone()).filter(|reason| !reason.is_empty()),
     })
 }
 
@@ -94,7 +96,7 @@ fn read_decisions(specs: &[DecisionSpec]) -> Result<Vec<Decision>, SpecError> {
 /// The custom resource of a queued proposal, in `namespace`: the group's, or for a fleet's proposal IPA's own.
 #[must_use]
 pub fn manifest(queued: &QueuedProposal, namespace: &str) -> ScalingProposal {
-    let QueuedProposal { proposal, digest, state_digest, expires, rulings, decisions, closed: _ } = queued;
+    let QueuedProposal { proposal, digest, state_digest, expires, rulings, decisions, closed: _, ended: _ } = queued;
     let Proposal { id, group, origin, change, rationale, evidence, made, cost_change_per_hour } = proposal;
     let spec = ScalingProposalSpec {
         ipa_ref: IpaRef { namespace: group.namespace.to_string(), name: group.name.to_string() },

@@ -61,7 +61,14 @@ impl<'a> Seconds<'a> {
             sum
         }));
         let rates = (0..=most).map(|replicas| service.capacity_of(replicas)).collect();
-        Self { service, wait_s: service.wait_within(slo_latency_s), arrivals, before, rates, next_over: vec![Cell::new(0); most as usize + 1] }
+        Self {
+            service,
+            wait_s: service.wait_within(slo_latency_s),
+            arrivals,
+            before,
+            rates,
+            next_over: vec![Cell::new(0); most as usize + 1],
+        }
     }
 
     /// The queue before a second, rebuilt from who came.

@@ -78,7 +78,11 @@ impl Sieve {
         let at_once = if way.backlog + f64::from(way.joined) > 0.0 { self.bad_unit * f64::from(way.joined) } else { 0.0 };
         self.seen[part..].iter_mut().for_each(|seen| seen.see(way.cost + at_once, settled + at_once));
         let beaten = |last: &Way| {
-            last.backlog >= way.backlog && last.cost >= way.cost && last.cold_until >= way.cold_until && last.cold_left >= way.cold_left && at_once == 0.0
+            last.backlog >= way.backlog
+                && last.cost >= way.cost
+                && last.cold_until >= way.cold_until
+                && last.cold_left >= way.cold_left
+                && at_once == 0.0
         };
         while into.last().is_some_and(beaten) {
             into.pop();

@@ -153,7 +153,15 @@ impl<'a, C: Course> Search<'a, C> {
                 let change = if replicas == start { ROOT } else { tree.add(ROOT, if replicas < start { last } else { ready }, replicas) };
                 // Who begins with fewer has taken some away, at the earliest in the first second.
                 let (cold_until, cold_left) = if replicas < start { ((COLD_WITHIN_S + 1) / PART_S, most_cold) } else { (0, 0) };
-                front.push(Way { backlog: course.scaled(0.0, 0, replicas), cost: 0.0, cold_until, cold_left, joined: 0, change, ghost: false });
+                front.push(Way {
+                    backlog: course.scaled(0.0, 0, replicas),
+                    cost: 0.0,
+                    cold_until,
+                    cold_left,
+                    joined: 0,
+                    change,
+                    ghost: false,
+                });
             }
         }
         Self {

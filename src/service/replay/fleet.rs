@@ -31,16 +31,7 @@ impl Fleet {
     /// `ready` replicas serve, and always did.
     #[must_use]
     pub fn new(ready: u32, startup_s: u32, bounds: Bounds) -> Self {
-        Self {
-            startup_s,
-            bounds,
-            ready,
-            starting: 0,
-            launched: VecDeque::new(),
-            removed_at: None,
-            changed: None,
-            counts: Tally::default(),
-        }
+        Self { startup_s, bounds, ready, starting: 0, launched: VecDeque::new(), removed_at: None, changed: None, counts: Tally::default() }
     }
 
     /// Replicas that serve.

@@ -37,7 +37,11 @@ fn check(name: &str, spec: &ReplaySpec<'_>, load: f64, bad_apart: f64) {
     let mut again = asked.iter();
     let fluid = replay(spec, &mut |_| *again.next().unwrap());
     assert_eq!(fluid.replica_seconds, exact.replica_seconds, "{name}");
-    assert_eq!((fluid.launches, fluid.cold_restarts, fluid.scale_downs), (exact.launches, exact.cold_restarts, exact.scale_downs), "{name}");
+    assert_eq!(
+        (fluid.launches, fluid.cold_restarts, fluid.scale_downs),
+        (exact.launches, exact.cold_restarts, exact.scale_downs),
+        "{name}"
+    );
     let share = |tally: &Tally| tally.bad as f64 / tally.arrived as f64;
     let (found, truth) = (share(&fluid), share(&exact));
     assert!((found - truth).abs() <= bad_apart * truth + 1e-4, "{name}: bad share {found:.5}, exactly {truth:.5}");
@@ -109,7 +113,10 @@ fn noise_alone_makes_as_many_late_as_in_the_exact_queue() {
         let share = |tally: Tally| tally.bad as f64 / tally.arrived as f64;
         let found = share(replay(&spec, &mut |_| replicas));
         let truth = share(replay_exactly(&spec, &draw(&rates, 60, 9), &mut |_| replicas));
-        assert!((found / truth - 1.0).abs() < 0.25 || (found - truth).abs() < 5e-4, "{replicas} replicas at {load}: {found:.5}, exactly {truth:.5}");
+        assert!(
+            (found / truth - 1.0).abs() < 0.25 || (found - truth).abs() < 5e-4,
+            "{replicas} replicas at {load}: {found:.5}, exactly {truth:.5}"
+        );
     }
 }
 

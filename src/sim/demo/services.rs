@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::demand::{DemandCurve, Recurring, SurgeShape};
+use super::super::demand::{Demand, DemandCurve, Recurring, SurgeShape};
 use super::super::scenario::{HPASpec, WorkloadSpec};
 use super::{SALE_FOR, SALE_PERCENT};
 use crate::domain::limits::Bounds;
@@ -10,10 +10,14 @@ use crate::domain::names::TargetKey;
 use crate::domain::units::{Bytes, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter, OwnedField, WriteOperation};
 use crate::guardrails::ownership::ACTUATOR;
-use crate::service::{MemorySpec, ServiceKind, ServiceSpec};
+use crate::service::{MemorySpec, Observe, Retry, ServiceKind, ServiceSpec, StartUp};
 
 /// Share of its CPU request that a replica uses at capacity.
 const CPU_AT_CAPACITY: f64 = 0.9;
+/// One in twenty pods takes so many times the usual start-up or longer.
+const START_UP_P95: f64 = 1.1;
+/// An answer is prompt within so many times the latency of an unloaded replica.
+const PROMPT: f64 = 5.0;
 /// Share of its CPU request that a replica uses without load.
 const CPU_IDLE: f64 = 0.03;
 
@@ -151,17 +155,22 @@ fn spec(row: Row) -> WorkloadSpec {
             memory_request: Some(memory),
             memory_limit: Some(memory),
         },
-        startup_s: row.startup_s,
+        startup: StartUp { p50_s: f64::from(row.startup_s), p95_s: f64::from(row.startup_s) * START_UP_P95 },
         service: ServiceSpec {
             kind: row.kind,
             capacity: row.capacity,
             base_latency_s: row.latency_ms as f64 / 1000.0,
             timeout_s: 10.0f64.max(row.latency_ms as f64 / 100.0),
+            retry: Retry::default(),
+            contention: 0.0,
             cpu_per_unit: request.cores() * CPU_AT_CAPACITY / row.capacity,
             cpu_base: request.cores() * CPU_IDLE,
             memory: MemorySpec { base: Bytes(memory.0 / 100 * 55), per_unit: Bytes(64 << 10), leak_per_hour: Bytes(0) },
         },
-        demand: row.demand,
+        // What a person still takes for prompt: some times what an unloaded replica needs.
+        slo_latency_s: row.latency_ms as f64 / 1000.0 * PROMPT,
+        demand: Demand::Curve(row.demand),
+        observe: Observe::Offered,
         calls: row.calls.iter().map(|(namespace, name, ratio)| (TargetKey::deployment(namespace, name), *ratio)).collect(),
         hpa: None,
         min_available: None,

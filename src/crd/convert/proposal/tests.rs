@@ -29,6 +29,7 @@ fn queued_with(change: Change) -> QueuedProposal {
         decisions: vec![Decision { by: "alice".into(), verdict: DecisionVerdict::Approve, digest, at: at("2026-03-02T10:05:00Z") }],
         rulings: Vec::new(),
         closed: false,
+        ended: None,
         proposal: Proposal {
             id: ProposalId("t812-planner-3".into()),
             group: GroupId::new("shop", "web"),
@@ -61,7 +62,11 @@ fn the_manifest_names_group_rules_and_phase() {
     let closed = closed_status("Stale", "the state is gone", at("2026-03-02T10:10:00Z"));
     assert_eq!((closed.phase, closed.since.as_str()), (Phase::Stale, "2026-03-02T10:10:00Z"));
     let ended = ScalingProposal { status: Some(closed), ..object };
-    assert!(queued(&ended).unwrap().closed);
+    let read = queued(&ended).unwrap();
+    assert_eq!((read.closed, read.ended.as_deref()), (true, Some("Stale")));
+    let pending = ScalingProposalStatus { phase: Phase::Pending, reason: "AwaitingDecision".into(), ..ended.status.clone().unwrap() };
+    let read = queued(&ScalingProposal { status: Some(pending), ..ended }).unwrap();
+    assert_eq!((read.closed, read.ended), (false, None), "what waits has not ended, whatever its status says");
 }
 
 #[test]

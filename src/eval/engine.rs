@@ -1,0 +1,361 @@
+//! What runs one cell: the incident's last day of history under an HPA, then the scored part under the policy, in the simulator. The floor is the
+//! shipped tick over the shipped ports; baselines see what a metrics API and the object would show.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::baseline::{Baseline, Hold, HpaBaseline, Keda, StaticPeak};
+use super::cell::{CellResult, RunError, Runner, WorkloadResult};
+use super::incident::{Incident, IncidentWorkload};
+use super::oracle::{OracleSpec, oracle, oracle_rate, score};
+use super::policy::Policy;
+use super::stage::{begins_s, key, moment, offered, scenario};
+use super::timeline::Timeline;
+use super::tune::{Tried, best, try_grid};
+use crate::adapters::ledger::SqliteLedger;
+use crate::domain::fleet::Catalogue;
+use crate::domain::limits::{Bounds, GateLimits, Mode};
+use crate::domain::units::MicroUsd;
+use crate::ports::{Clock as _, Prices};
+use crate::service::replay::ReplaySpec;
+use crate::service::{ServiceKind, Tally, Worth};
+use crate::sim::{Pace, Simulation, World, arrivals};
+use crate::tick::{Settings, Ticker};
+
+/// Seconds between two looks of what is fastest.
+const LOOK_S: u32 = 15;
+/// Seconds at the beginning of the scored part that are not scored.
+const UNSCORED_S: u32 = 600;
+/// Seconds of past that a team tunes its HPA on.
+const TUNED_ON_S: u32 = 7 * 86_400;
+/// Utilisation that a constant count is sized for.
+const STATIC_UTILISATION: f64 = 0.7;
+/// What a replica-hour is taken to cost where an incident names no pools.
+const UNPRICED: MicroUsd = MicroUsd(0);
+
+/// Runs cells.
+pub struct Engine {
+    prices: Arc<dyn Prices>,
+    /// What grids came to, by incident, workload and whether on the scored part: the same for all prices and seeds.
+    tried: Mutex<BTreeMap<(Arc<str>, Arc<str>, bool), Arc<Tried>>>,
+}
+
+impl Engine {
+    /// An engine whose nodes cost what `prices` say.
+    #[must_use]
+    pub fn new(prices: Arc<dyn Prices>) -> Self {
+        Self { prices, tried: Mutex::default() }
+    }
+
+    fn catalogue(&self, incident: &Incident) -> Result<Arc<Catalogue>, RunError> {
+        Ok(runtime()?.block_on(self.prices.catalogue(incident.start)))
+    }
+
+    /// The world at the beginning of the scored part.
+    fn world(&self, incident: &Incident, seed: u64) -> Result<World, RunError> {
+        let mut world = World::new(scenario(incident), self.catalogue(incident)?, seed).map_err(failed)?;
+        let mut usual: Vec<_> = incident.workloads.iter().map(|w| HpaBaseline::usual(w.bounds)).collect();
+        drive(&mut world, incident, begins_s(incident), incident.history_s, &mut usual, &mut |_, _| {});
+        for workload in &incident.workloads {
+            world.set_replicas(&key(&workload.name), workload.replicas, OTHER);
+        }
+        Ok(world)
+    }
+
+    fn baseline(
+        &self,
+        incident: &Incident,
+        policy: Policy,
+        price: u32,
+        workload: &IncidentWorkload,
+    ) -> Result<Box<dyn Baseline>, RunError> {
+        let service = &workload.service;
+        Ok(match policy {
+            Policy::Hold | Policy::Vpa => Box::new(Hold),
+            Policy::StaticPeak => Box::new(StaticPeak::new(static_peak(incident, workload, false))),
+            Policy::Hpa => Box::new(HpaBaseline::usual(workload.bounds)),
+            Policy::Keda if service.kind == ServiceKind::Queue => {
+                Box::new(Keda::queue(service.capacity, workload.slo_latency_s, at_least_one(workload.bounds)))
+            }
+            Policy::Keda => Box::new(Keda::rate(service.capacity, at_least_one(workload.bounds))),
+            Policy::HpaTuned | Policy::HpaHindsight => {
+                let tried = self.tried(incident, workload, policy == Policy::HpaHindsight);
+                let spec = best(&tried, &worth(workload, price));
+                let spec = spec.ok_or_else(|| RunError::Unfit(format!("{}: there is no past to tune an HPA on", incident.name)))?;
+                Box::new(HpaBaseline::new(spec.clone()))
+            }
+            Policy::Ipa | Policy::IpaModel | Policy::Oracle | Policy::OracleRate => {
+                return Err(RunError::Unfit(format!("{policy} is no baseline")));
+            }
+        })
+    }
+
+    fn tried(&self, incident: &Incident, workload: &IncidentWorkload, hindsight: bool) -> Arc<Tried> {
+        let name = (incident.name.clone(), workload.name.clone(), hindsight);
+        if let Some(tried) = self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return tried.clone();
+        }
+        let (from, until) = if hindsight {
+            (incident.history_s, incident.history_s + incident.duration_s)
+        } else {
+            (incident.history_s.saturating_sub(TUNED_ON_S), incident.history_s)
+        };
+        let rates = load(incident, workload, from, until);
+        let past = ReplaySpec {
+            service: &workload.service,
+            slo_latency_s: workload.slo_latency_s,
+            startup_s: workload.startup.p50_s.round() as u32,
+            bounds: workload.bounds,
+            rates: &rates,
+            step_s: LOOK_S,
+            start_replicas: workload.replicas,
+        };
+        let request = workload.resources.cpu_request.map_or(0, |cpu| cpu.0);
+        let tried = if rates.is_empty() { Vec::new() } else { try_grid(&past, request, static_peak(incident, workload, hindsight)) };
+        let tried = Arc::new(tried);
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(name, tried.clone());
+        tried
+    }
+
+    fn run_baseline(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+        let mut world = self.world(incident, seed)?;
+        let mut baselines: Vec<Box<dyn Baseline>> =
+            incident.workloads.iter().map(|workload| self.baseline(incident, policy, price, workload)).collect::<Result<_, _>>()?;
+        let mut scored = Scored::of(incident);
+        let (from, until) = (incident.history_s, incident.history_s + incident.duration_s);
+        drive(&mut world, incident, from, until, &mut baselines, &mut |world, second| scored.look(world, incident, second));
+        Ok(scored.result(&world, incident, seed))
+    }
+
+    fn run_floor(&self, incident: &Incident, seed: u64, price: u32) -> Result<CellResult, RunError> {
+        let mut incident = incident.clone();
+        for group in &mut incident.groups {
+            // The price of a bad minute is the promise's: what the floor is told is what it is scored by.
+            let slo = group.slo.get_or_insert_default();
+            slo.bad_minute_cost = price.max(1);
+        }
+        let world = self.world(&incident, seed)?;
+        let simulation = Simulation::of(world, Pace::Headless, self.prices.clone());
+        let runtime = runtime()?;
+        let scored = runtime.block_on(shipped(&simulation, &incident))?;
+        Ok(simulation.world.look(|world| scored.result(world, &incident, seed)))
+    }
+
+    fn run_oracle(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+        if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
+            return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
+        }
+        let mut workloads = Vec::with_capacity(incident.workloads.len());
+        let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
+        for workload in &incident.workloads {
+            let come = drawn(incident, workload, seed);
+            let spec = OracleSpec {
+                service: &workload.service,
+                slo_latency_s: workload.slo_latency_s,
+                startup_s: workload.startup.p50_s.floor() as u32,
+                ending_s: 0,
+                bounds: workload.bounds,
+                start_replicas: workload.replicas,
+                unscored_s: UNSCORED_S,
+                worth: worth(workload, price),
+            };
+            let (tally, objective) = if policy == Policy::Oracle {
+                let answer = oracle(&spec, &come);
+                bound |= !answer.exact;
+                (score(&spec, &come, &answer.schedule), Some(answer.objective))
+            } else {
+                let rates = load(incident, workload, incident.history_s, incident.history_s + incident.duration_s);
+                (score(&spec, &come, &oracle_rate(&spec, &rates, LOOK_S)), None)
+            };
+            workloads.push(WorkloadResult {
+                name: workload.name.clone(),
+                tally,
+                offered: come.iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
+                replica_price_per_hour: UNPRICED,
+                objective,
+                timeline: Timeline::default(),
+            });
+        }
+        Ok(CellResult { workloads, bound: bound && policy == Policy::Oracle, ..CellResult::default() })
+    }
+}
+
+impl Runner for Engine {
+    fn run(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+        let begun = Instant::now();
+        let result = match policy {
+            Policy::Ipa => self.run_floor(incident, seed, price),
+            Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
+            Policy::Oracle | Policy::OracleRate => self.run_oracle(incident, policy, seed, price),
+            _ => self.run_baseline(incident, policy, seed, price),
+        };
+        result.map(|result| CellResult { wall_s: begun.elapsed().as_secs_f64(), ..result })
+    }
+}
+
+/// Field manager of whoever scales beside IPA.
+const OTHER: &str = "eval-policy";
+
+/// Lets the world pass from one second of the incident to another under baselines, one for each workload; `look` sees it every fifteen seconds.
+fn drive<B: Baseline>(
+    world: &mut World,
+    incident: &Incident,
+    from: u32,
+    until: u32,
+    baselines: &mut [B],
+    look: &mut dyn FnMut(&mut World, u32),
+) {
+    let mut second = from;
+    while second < until {
+        for (workload, baseline) in incident.workloads.iter().zip(baselines.iter_mut()) {
+            if !second.is_multiple_of(baseline.every_s().max(1)) {
+                continue;
+            }
+            let target = key(&workload.name);
+            if let Some(wanted) = world.sight(&target).and_then(|sight| baseline.decide(&sight)) {
+                world.set_replicas(&target, wanted, OTHER);
+            }
+        }
+        second = (second + LOOK_S).min(until);
+        world.advance_to(moment(incident, second));
+        look(world, second - from);
+    }
+}
+
+/// The shipped tick every minute, and its reflex between.
+async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored, RunError> {
+    let ledger = Arc::new(SqliteLedger::in_memory().await.map_err(failed)?);
+    let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
+    let mut ticker = Ticker::start(simulation.ports(None, ledger), settings).await.map_err(failed)?;
+    let mut scored = Scored::of(incident);
+    let begun: Timestamp = simulation.clock.now();
+    for second in (0..incident.duration_s).step_by(LOOK_S as usize) {
+        let now = begun.saturating_add(SignedDuration::from_secs(i64::from(second))).unwrap_or(Timestamp::MAX);
+        simulation.clock.sleep_until(now).await;
+        if second > 0 {
+            simulation.world.at(now, |world| scored.look(world, incident, second));
+        }
+        if second.is_multiple_of(60) {
+            ticker.tick().await.map_err(failed)?;
+        } else {
+            ticker.reflex().await.map_err(failed)?;
+        }
+    }
+    let end = begun.saturating_add(SignedDuration::from_secs(i64::from(incident.duration_s))).unwrap_or(Timestamp::MAX);
+    simulation.world.at(end, |world| scored.look(world, incident, incident.duration_s));
+    Ok(scored)
+}
+
+/// What is counted of a scored part.
+struct Scored {
+    /// Tallies when scoring began.
+    base: Vec<Tally>,
+    last: Vec<Tally>,
+    node_cost: MicroUsd,
+    timelines: Vec<Timeline>,
+}
+
+impl Scored {
+    fn of(incident: &Incident) -> Self {
+        let timeline = || Timeline { step_s: 60, ..Timeline::default() };
+        Self {
+            base: Vec::new(),
+            last: vec![Tally::default(); incident.workloads.len()],
+            node_cost: MicroUsd::default(),
+            timelines: incident.workloads.iter().map(|_| timeline()).collect(),
+        }
+    }
+
+    /// Looks at the world `second` seconds after the scored part began.
+    fn look(&mut self, world: &mut World, incident: &Incident, second: u32) {
+        let tallies = |world: &World| incident.workloads.iter().map(|w| world.tally(&key(&w.name)).unwrap_or_default()).collect::<Vec<_>>();
+        if second >= UNSCORED_S && self.base.is_empty() {
+            self.base = tallies(world);
+            self.node_cost = world.costs().nodes;
+            world.begin_stretch();
+        }
+        if !second.is_multiple_of(60) {
+            return;
+        }
+        let now = tallies(world);
+        for (((workload, timeline), now), last) in incident.workloads.iter().zip(&mut self.timelines).zip(&now).zip(&self.last) {
+            let passed = now.since(last);
+            let ready = world.sight(&key(&workload.name)).map_or(0, |s| s.pods.iter().filter(|pod| pod.ready_since_s.is_some()).count());
+            timeline.demand.push(passed.arrived as f32 / 60.0);
+            timeline.ready.push(ready as f32);
+            timeline.capacity.push(workload.service.capacity_of(ready as u32) as f32);
+            let answered = (passed.served + passed.lost).max(1);
+            timeline.bad.push((passed.bad as f32 / answered as f32).min(1.0));
+        }
+        self.last = now;
+    }
+
+    fn result(mut self, world: &World, incident: &Incident, seed: u64) -> CellResult {
+        self.base.resize(incident.workloads.len(), Tally::default());
+        let workloads = incident.workloads.iter().zip(self.timelines).zip(&self.base).map(|((workload, timeline), base)| WorkloadResult {
+            name: workload.name.clone(),
+            tally: world.tally(&key(&workload.name)).unwrap_or_default().since(base),
+            offered: drawn(incident, workload, seed).iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
+            replica_price_per_hour: UNPRICED,
+            objective: None,
+            timeline,
+        });
+        CellResult { workloads: workloads.collect(), node_cost: world.costs().nodes - self.node_cost, ..CellResult::default() }
+    }
+}
+
+/// Units that come from outside in each second of the scored part, as the simulator draws them.
+fn drawn(incident: &Incident, workload: &IncidentWorkload, seed: u64) -> Vec<u32> {
+    let Some(series) = offered(incident, workload) else { return Vec::new() };
+    let arrivals = arrivals(seed, &key(&workload.name));
+    let first = incident.scored_from().as_second();
+    (first..first + i64::from(incident.duration_s))
+        .map(|second| u32::try_from(arrivals.at(second, series.rate(second))).unwrap_or(u32::MAX))
+        .collect()
+}
+
+/// Units/s offered to a workload in steps of fifteen seconds, those of its callers included.
+fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32) -> Vec<f32> {
+    let own = offered(incident, workload);
+    let callers: Vec<(Vec<f32>, f64)> = incident
+        .workloads
+        .iter()
+        .flat_map(|caller| caller.depends_on.iter().filter(|(name, _)| *name == workload.name).map(move |(_, ratio)| (caller, *ratio)))
+        .map(|(caller, ratio)| (load(incident, caller, from, until), ratio))
+        .collect();
+    let start = incident.start.as_second();
+    let steps = (until.saturating_sub(from)) / LOOK_S;
+    (0..steps as usize)
+        .map(|step| {
+            let middle = start + i64::from(from) + i64::from(LOOK_S) * step as i64 + i64::from(LOOK_S) / 2;
+            let from_callers: f64 = callers.iter().map(|(rates, ratio)| f64::from(rates.get(step).copied().unwrap_or(0.0)) * ratio).sum();
+            (own.as_ref().map_or(0.0, |series| series.rate(middle)) + from_callers) as f32
+        })
+        .collect()
+}
+
+/// What the highest demand needs, of the past or of the scored part.
+fn static_peak(incident: &Incident, workload: &IncidentWorkload, scored: bool) -> u32 {
+    let (from, until) = if scored { (incident.history_s, incident.history_s + incident.duration_s) } else { (0, incident.history_s) };
+    let highest = load(incident, workload, from, until).into_iter().fold(0.0, f32::max);
+    workload.bounds.clamp((f64::from(highest) / workload.service.capacity / STATIC_UTILISATION).ceil() as u32)
+}
+
+fn worth(workload: &IncidentWorkload, price: u32) -> Worth {
+    Worth { price: f64::from(price), capacity: workload.service.capacity, startup_s: workload.startup.p50_s }
+}
+
+fn at_least_one(bounds: Bounds) -> Bounds {
+    Bounds { min: bounds.min.max(1), max: bounds.max.max(1) }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
+    tokio::runtime::Builder::new_current_thread().enable_time().thread_keep_alive(Duration::from_mins(10)).build().map_err(failed)
+}
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
+    RunError::Failed(Box::new(error))
+}
