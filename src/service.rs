@@ -19,7 +19,7 @@ mod tally;
 pub use arrivals::{Arrivals, poisson};
 pub use billing::{Bill, pod_price};
 pub use latency::LatencyHistogram;
-pub use queue::{Lost, Passed, Second, Served, Totals, WorkQueue};
+pub use queue::{Lost, Passed, Second, Served, Totals, WorkQueue, is_slow};
 pub use random::{SplitMix, mix};
 pub use rate::RateSeries;
 pub use retry::{Retries, Retry};

@@ -14,11 +14,11 @@ mod tree;
 
 use course::{Rates, Seconds};
 use schedule::{asked_for, come_to};
-use search::{Terms, search};
+use search::{Terms, Thinning, search};
 
 use crate::domain::limits::Bounds;
 use crate::service::replay::{Fluid, STEP_S};
-use crate::service::{ServiceSpec, Tally, Worth};
+use crate::service::{ServiceSpec, Tally, Worth, is_slow};
 
 /// The achieved objective may lie so far above the bound, as a share of it, by rounding alone.
 const ROUNDING: f64 = 1e-9;
@@ -64,10 +64,18 @@ pub struct OracleAnswer {
 /// The least objective that any replica schedule could reach when `arrivals` come, a count for each second.
 #[must_use]
 pub fn oracle(spec: &OracleSpec<'_>, arrivals: &[u32]) -> OracleAnswer {
-    let course = Seconds::new(spec.service, spec.slo_latency_s, arrivals, spec.bounds.max);
-    let found = search(&course, &spec.terms());
-    let schedule = asked_for(&found.ready, 1, spec.startup_s);
-    let tally = score(spec, arrivals, &schedule);
+    let run = |thinning| search(&Seconds::new(spec.service, spec.slo_latency_s, arrivals, spec.bounds.max), &spec.terms(), thinning);
+    let found = run(Thinning::Bound);
+    let mut schedule = asked_for(&found.ready, 1, spec.startup_s);
+    let mut tally = score(spec, arrivals, &schedule);
+    if found.was_rounded {
+        // The way that was found may owe much to rounding: one that owes it nothing may come to less.
+        let feasible = asked_for(&run(Thinning::Drop).ready, 1, spec.startup_s);
+        let other = score(spec, arrivals, &feasible);
+        if spec.worth.objective(&other) < spec.worth.objective(&tally) {
+            (schedule, tally) = (feasible, other);
+        }
+    }
     let achieved = spec.worth.objective(&tally);
     let reached = achieved <= found.objective + found.objective.abs() * ROUNDING;
     OracleAnswer {
@@ -87,7 +95,7 @@ pub fn oracle_rate(spec: &OracleSpec<'_>, rates: &[f32], step_s: u32) -> Vec<(u3
     let own_s = step_s.clamp(1, STEP_S);
     let by_step = crate::service::replay::rates_by_step(rates, step_s, own_s);
     let fluid = Fluid::new(spec.service, spec.slo_latency_s, by_step, own_s);
-    let found = search(&Rates::new(spec.service, fluid, own_s), &spec.terms());
+    let found = search(&Rates::new(spec.service, fluid, own_s), &spec.terms(), Thinning::Drop);
     asked_for(&found.ready, own_s, spec.startup_s)
 }
 
@@ -109,9 +117,10 @@ impl OracleSpec<'_> {
         }
     }
 
-    /// Whether replicas and backlog are the whole state: nobody comes back, and no replica takes from another.
+    /// Whether replicas and backlog are the whole state: nobody comes back, no replica takes from another, and none is so slow that it matters
+    /// when it ends its unit. (Slow ones never begin more units than a fluid does that has one begun for each idle replica.)
     fn is_whole(&self) -> bool {
         let retries = self.service.retry.share > 0.0 && self.service.retry.max > 0;
-        !retries && self.service.contention == 0.0
+        !retries && self.service.contention == 0.0 && !is_slow(self.service.capacity, 1)
     }
 }

@@ -13,6 +13,12 @@ const PARTS_NEAR_TIMEOUT: f64 = 20.0;
 /// there are few units.
 const SLOW: f64 = 2.0;
 
+/// Whether replicas that serve `rate` units/s together are looked at unit by unit: then it matters, beside who waits, when each is free again.
+#[must_use]
+pub fn is_slow(rate: f64, replicas: u32) -> bool {
+    rate < SLOW * f64::from(replicas)
+}
+
 /// Work that waits, and what came of the work so far.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WorkQueue {
@@ -129,7 +135,7 @@ impl WorkQueue {
     }
 
     /// Units that wait, less those that idle replicas could begin at once: with those who came and the ready replicas, all that the future of a
-    /// queue depends on.
+    /// queue depends on, where replicas are not slow.
     #[must_use]
     pub fn backlog(&self) -> f64 {
         self.waiting as f64 - self.idle
@@ -199,7 +205,7 @@ impl WorkQueue {
         self.replicas = replicas;
         let (served, late) = if rate <= 0.0 {
             (0, 0)
-        } else if rate < SLOW * f64::from(replicas) {
+        } else if is_slow(rate, replicas) {
             self.serve_each(spec, second, replicas, rate, &mut told)
         } else {
             self.free.clear();

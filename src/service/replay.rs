@@ -93,9 +93,10 @@ pub fn replay(spec: &ReplaySpec<'_>, policy: &mut dyn FnMut(&ReplaySight) -> u32
         let capacity = capacity_of(service, serving);
         let rate = fluid.rate(step);
         let flow = fluid.pass(step, backlog, capacity * seconds);
+        noise = noise.after(rate, capacity, seconds).without(flow.lost);
+        let least = backlog.min(flow.backlog);
+        let by_noise = (flow.served - flow.late) * noise.late_share(rate, serving, least, fluid.bearable(step, least, capacity));
         backlog = flow.backlog;
-        noise = noise.after(rate, capacity, seconds);
-        let by_noise = (flow.served - flow.late) * noise.late_share(rate, capacity, serving, backlog, fluid.wait_s());
         counter.add(&flow, by_noise, step_s);
         served_s = flow.served / seconds;
     }

@@ -13,6 +13,9 @@ const NO_UNITS: f64 = 1e-6;
 /// A stretch of demand in equal steps. The backlog (units that wait, less those that idle replicas could begin at once) is all that one step
 /// leaves to the next, and less of it is never worse.
 pub(super) trait Course {
+    /// Whether a replica that has just become ready begins a unit at once, whatever waits.
+    const BEGINS_AT_ONCE: bool;
+
     /// How many steps there are.
     fn steps(&self) -> usize;
 
@@ -22,8 +25,8 @@ pub(super) trait Course {
     /// The backlog with which a step begins when so many replicas serve in it and so many did in the one before.
     fn scaled(&self, backlog: f64, before: u32, replicas: u32) -> f64;
 
-    /// The backlog after a step, and how many units were answered too late, or lost, in it.
-    fn serve(&self, step: usize, replicas: u32, backlog: f64) -> (f64, f64);
+    /// The backlog after a step, and how many units were answered too late, or lost, in it. Of the replicas `joined` have just become ready.
+    fn serve(&self, step: usize, replicas: u32, backlog: f64, joined: u32) -> (f64, f64);
 
     /// For how many steps from this one on a further replica would change nothing: nobody waits, and all replicas are idle after each.
     fn ease(&self, step: usize, replicas: u32, backlog: f64) -> usize;
@@ -31,8 +34,8 @@ pub(super) trait Course {
     /// Units that wait before a step and have waited too long already.
     fn overdue(&self, step: usize, backlog: f64) -> f64;
 
-    /// A number of units that lies on every backlog's path but for multiples of what one replica serves in a step.
-    fn phase(&self, step: usize) -> f64;
+    /// What has come before a step, less what so many replicas could have served: backlogs change as this does while replicas are busy.
+    fn drift(&self, step: usize, replicas: u32) -> f64;
 }
 
 /// Known arrivals, second by second, through the simulator's queue.
@@ -84,14 +87,12 @@ impl<'a> Seconds<'a> {
     }
 
     /// As the queue serves, where nobody gives up.
-    fn late(&self, second: usize, rate: f64, backlog: f64) -> f64 {
-        let waiting = backlog.max(0.0).ceil();
-        let idle = waiting - backlog;
-        let all = waiting as u64 + u64::from(self.arrivals[second]);
+    fn late(&self, second: usize, rate: f64, waiting: u64, idle: f64) -> f64 {
+        let all = waiting + u64::from(self.arrivals[second]);
         let served = all.min((idle + rate) as u64);
         let began = |position: u64| second as f64 + ((position as f64 - idle) / rate).clamp(0.0, 1.0);
-        let mut number = self.before[second] - waiting as u64;
-        let mut at = if waiting > 0.0 { self.came(second, number) } else { second };
+        let mut number = self.before[second] - waiting;
+        let mut at = if waiting > 0 { self.came(second, number) } else { second };
         let (mut done, mut late) = (0u64, 0u64);
         while done < served {
             let arrived = u64::from(self.arrivals[at]);
@@ -111,17 +112,17 @@ impl<'a> Seconds<'a> {
     }
 
     /// Whether somebody may give up in this second.
-    fn is_near_timeout(&self, second: usize, backlog: f64) -> bool {
+    fn is_near_timeout(&self, second: usize, waiting: u64) -> bool {
         if self.service.kind == ServiceKind::Queue {
             return false;
         }
         // The first who waits began to wait so many seconds ago at most; the queue looks closer from a second before the time-out on.
-        let head = if backlog > 0.0 { self.came(second, self.before[second] - backlog.ceil() as u64) } else { second };
+        let head = if waiting > 0 { self.came(second, self.before[second] - waiting) } else { second };
         (second - head) as f64 + 2.0 > self.service.timeout_s
     }
 
-    fn pass(&self, second: usize, replicas: u32, backlog: f64) -> (f64, f64) {
-        let mut queue = self.queue(second, replicas, backlog);
+    fn pass(&self, second: usize, replicas: u32, backlog: f64, joined: u32) -> (f64, f64) {
+        let mut queue = self.queue(second, replicas - joined, backlog + f64::from(joined));
         let mut bad = 0;
         let rate = self.rates[replicas as usize];
         queue.pass(self.service, second as u64, u64::from(self.arrivals[second]), replicas, rate, |passed| match passed {
@@ -133,6 +134,8 @@ impl<'a> Seconds<'a> {
 }
 
 impl Course for Seconds<'_> {
+    const BEGINS_AT_ONCE: bool = true;
+
     fn steps(&self) -> usize {
         self.arrivals.len()
     }
@@ -146,16 +149,17 @@ impl Course for Seconds<'_> {
         (backlog - f64::from(replicas.saturating_sub(before))).max(-f64::from(replicas))
     }
 
-    fn serve(&self, step: usize, replicas: u32, backlog: f64) -> (f64, f64) {
+    fn serve(&self, step: usize, replicas: u32, backlog: f64, joined: u32) -> (f64, f64) {
         let rate = self.rates[replicas as usize];
         let after = (backlog + f64::from(self.arrivals[step]) - rate).max(-f64::from(replicas));
-        if backlog <= 0.0 && after + 1.0 <= self.wait_s * rate && self.service.timeout_s > 2.0 {
+        let waiting = (backlog + f64::from(joined)).max(0.0).ceil();
+        if waiting <= 0.0 && after + 1.0 <= self.wait_s * rate && self.service.timeout_s > 2.0 {
             return (after, 0.0);
         }
-        if rate <= 0.0 || self.is_near_timeout(step, backlog) {
-            return self.pass(step, replicas, backlog);
+        if rate <= 0.0 || self.is_near_timeout(step, waiting as u64) {
+            return self.pass(step, replicas, backlog, joined);
         }
-        (after, self.late(step, rate, backlog))
+        (after, self.late(step, rate, waiting as u64, waiting - backlog))
     }
 
     fn ease(&self, step: usize, replicas: u32, backlog: f64) -> usize {
@@ -175,8 +179,8 @@ impl Course for Seconds<'_> {
         if backlog <= 0.0 { 0.0 } else { self.queue(step, 0, backlog).overdue(step as u64, self.wait_s) as f64 }
     }
 
-    fn phase(&self, step: usize) -> f64 {
-        self.before[step] as f64
+    fn drift(&self, step: usize, replicas: u32) -> f64 {
+        self.before[step] as f64 - self.rates[replicas as usize] * step as f64
     }
 }
 
@@ -195,6 +199,8 @@ impl<'a> Rates<'a> {
 }
 
 impl Course for Rates<'_> {
+    const BEGINS_AT_ONCE: bool = false;
+
     fn steps(&self) -> usize {
         self.fluid.steps()
     }
@@ -207,23 +213,23 @@ impl Course for Rates<'_> {
         backlog
     }
 
-    fn serve(&self, step: usize, replicas: u32, backlog: f64) -> (f64, f64) {
+    fn serve(&self, step: usize, replicas: u32, backlog: f64, _joined: u32) -> (f64, f64) {
         let (rate, capacity) = (self.fluid.rate(step), self.service.capacity_of(replicas));
         let flow = self.fluid.pass(step, backlog, capacity * f64::from(self.step_s));
         let noise = Noise::default().after(rate, capacity, NOISE_S);
-        let share = noise.late_share(rate, capacity, f64::from(replicas), 0.0, self.fluid.wait_s());
+        let share = noise.late_share(rate, f64::from(replicas), 0.0, self.fluid.bearable(step, 0.0, capacity));
         (flow.backlog, flow.late + flow.lost + (flow.served - flow.late) * share)
     }
 
     fn ease(&self, step: usize, replicas: u32, backlog: f64) -> usize {
-        usize::from(backlog <= 0.0 && self.serve(step, replicas, backlog) <= (0.0, NO_UNITS))
+        usize::from(backlog <= 0.0 && self.serve(step, replicas, backlog, 0) <= (0.0, NO_UNITS))
     }
 
     fn overdue(&self, step: usize, backlog: f64) -> f64 {
         self.fluid.overdue(step, backlog)
     }
 
-    fn phase(&self, step: usize) -> f64 {
-        self.fluid.arrived_within(step, f64::INFINITY)
+    fn drift(&self, step: usize, replicas: u32) -> f64 {
+        self.fluid.arrived_within(step, f64::INFINITY) - self.service.capacity_of(replicas) * step as f64 * f64::from(self.step_s)
     }
 }

@@ -12,6 +12,8 @@ pub(super) struct Way {
     pub(super) cold_until: u32,
     /// How many launches until then still are.
     pub(super) cold_left: u32,
+    /// Replicas that have become ready in this step: they begin as many units at once, which may be late.
+    pub(super) joined: u32,
     /// The last change of replicas on this way, in the tree of changes.
     pub(super) change: u32,
     /// It is only here to beat others: as good a way will be here in the next step.
@@ -24,6 +26,7 @@ pub(super) struct Sieve {
     seen: Vec<Seen>,
     now: u32,
     cold_restart: f64,
+    bad_unit: f64,
 }
 
 /// The cheapest way, and the cheapest once it has paid for all cold restarts that it may still have to pay for.
@@ -52,12 +55,14 @@ impl Seen {
 }
 
 impl Sieve {
-    /// Begins anew. Launches in part `now` of time are warm from there on; a cold restart costs `cold_restart`.
-    pub(super) fn begin(&mut self, parts: usize, now: u32, cold_restart: f64) {
+    /// Begins anew. Launches in part `now` of time are warm from there on; a cold restart costs `cold_restart`,
+    /// a bad unit `bad_unit`.
+    pub(super) fn begin(&mut self, parts: usize, now: u32, cold_restart: f64, bad_unit: f64) {
         self.seen.clear();
         self.seen.resize(parts, Seen::NOTHING);
         self.now = now;
         self.cold_restart = cold_restart;
+        self.bad_unit = bad_unit;
     }
 
     /// Takes a way unless it is beaten; ways come in order of their backlog.
@@ -70,9 +75,14 @@ impl Sieve {
         if self.seen[part].beats(way.cost, settled) || self.seen[coldest].settled.1 <= way.cost {
             return false;
         }
-        self.seen[part..].iter_mut().for_each(|seen| seen.see(way.cost, settled));
+        let at_once = if way.backlog + f64::from(way.joined) > 0.0 { self.bad_unit * f64::from(way.joined) } else { 0.0 };
+        self.seen[part..].iter_mut().for_each(|seen| seen.see(way.cost + at_once, settled + at_once));
         let beaten = |last: &Way| {
-            last.backlog >= way.backlog && last.cost >= way.cost && last.cold_until >= way.cold_until && last.cold_left >= way.cold_left
+            last.backlog >= way.backlog
+                && last.cost >= way.cost
+                && last.cold_until >= way.cold_until
+                && last.cold_left >= way.cold_left
+                && at_once == 0.0
         };
         while into.last().is_some_and(beaten) {
             into.pop();
@@ -108,12 +118,12 @@ mod tests {
 
     /// With two cold restarts left, which cost 10 each.
     fn way(backlog: f64, cost: f64, cold_until: u32) -> Way {
-        Way { backlog, cost, cold_until, cold_left: 2, change: 0, ghost: false }
+        Way { backlog, cost, cold_until, cold_left: 2, joined: 0, change: 0, ghost: false }
     }
 
     fn sifted(own: &[Way], more: &[Way]) -> Vec<Way> {
         let (mut sieve, mut into) = (Sieve::default(), Vec::new());
-        sieve.begin(4, 10, 10.0);
+        sieve.begin(4, 10, 10.0, 1.0);
         merge(own, more, &mut sieve, &mut into, |way| way.change = 7);
         into
     }
@@ -138,6 +148,15 @@ mod tests {
         let nearly_warm = Way { cold_left: 1, ..way(0.0, 59.0, 13) };
         assert_eq!(sifted(&[cold, nearly_warm], &[]).len(), 2, "one restart makes up for nine");
         assert_eq!(sifted(&[cold, Way { cost: 60.0, ..nearly_warm }], &[]), [cold]);
+    }
+
+    #[test]
+    fn a_way_with_units_to_begin_at_once_beats_another_when_it_is_better_even_if_these_are_late() {
+        let joined = Way { joined: 2, ..way(1.0, 50.0, 12) };
+        assert_eq!(sifted(&[joined, way(2.0, 51.0, 12)], &[]).len(), 2);
+        assert_eq!(sifted(&[joined, way(2.0, 52.0, 12)], &[]), [joined]);
+        let none_waits = Way { backlog: -3.0, ..joined };
+        assert_eq!(sifted(&[none_waits, way(2.0, 51.0, 12)], &[]), [none_waits]);
     }
 
     #[test]

@@ -6,9 +6,8 @@
 //! What it finds is a lower bound, and exact where the schedule that it gives reaches it. Three things are to the better. The hour in which
 //! launches are cold restarts ends a part of [`PART_S`] early at most. Of the launches of such an hour the first [`MOST_COLD`] count as cold, so
 //! that a way that takes a replica away is worse by so many restarts at most than one that does not, and few ways need be kept. And where there
-//! are more than [`MOST_WAYS`] all the same, cold hours are forgotten first, and backlogs rounded down to a lattice last. All paths move on that
-//! lattice alike (it goes along with the arrivals, and one replica's work is a multiple of its width), so that a backlog is rounded when the
-//! lattice grows coarser or after replicas were idle, and not once a step.
+//! are more than [`MOST_WORK`] allows all the same, cold hours are forgotten first, and backlogs rounded down to a lattice last. The lattice goes
+//! along with the backlogs, so that one is rounded when the lattice grows coarser, when replicas change or were idle, and not once a step.
 
 use super::course::Course;
 use super::front::{Sieve, Way, merge};
@@ -19,18 +18,24 @@ use crate::service::replay::COLD_WITHIN_S;
 
 /// Into parts of so many seconds time is cut where the end of a cold hour is remembered.
 const PART_S: u32 = 300;
-/// Of the launches within an hour of a removal so many are charged for as cold restarts.
-const MOST_COLD: u32 = 2;
-/// More ways than this at one moment are made fewer.
-const MOST_WAYS: usize = 300;
+/// Of the launches within an hour of a removal so many are charged for as cold restarts, where a stretch is longer than [`SHORT_S`].
+const MOST_COLD: u32 = 16;
+/// Where there are too many ways, so many of the launches to come are charged for, one number after the other.
+const FEWER_COLD: [u32; 5] = [8, 4, 2, 1, 0];
+/// In a stretch as short as this all are.
+const SHORT_S: u64 = 3600;
+/// Ways that are looked at, over all steps: more at one moment than its share of them are made fewer.
+const MOST_WORK: usize = 200 * 86_400;
+/// In a short stretch, more than so many ways at one moment are made fewer.
+const MOST_WAYS: usize = 2000;
 /// More than so many times as many must be made fewer at any price.
 const FAR_TOO_MANY: usize = 8;
-/// Among more ways with as many replicas neighbours are alike.
-const MOST_ALIKE: usize = 64;
+/// So few ways with as many replicas are left alone.
+const FEW: usize = 4;
 /// The first lattice: so many cells to one replica's work of a step.
 const FINEST: f64 = 8.0;
-/// The last lattice: so many cells of the first to one.
-const WIDEST: f64 = 64.0;
+/// The coarsest lattice: so many cells of the first to one.
+const WIDEST: f64 = 4096.0;
 /// What lies so little below a point of the lattice (in cells) lies on it.
 const ON_POINT: f64 = 1e-6;
 
@@ -54,6 +59,8 @@ pub(super) struct Found {
     pub(super) ready: Vec<u32>,
     /// The least objective, or a lower bound.
     pub(super) objective: f64,
+    /// Whether the bound may be far away, since backlogs were rounded.
+    pub(super) was_rounded: bool,
 }
 
 impl Terms {
@@ -65,7 +72,7 @@ impl Terms {
 
     /// When the first replica that is paid for while it starts may be ready.
     fn first_ready(&self) -> i64 {
-        i64::from(self.startup_s) + if self.begins_free() { i64::from(self.unscored_s) } else { 1 }
+        i64::from(self.startup_s) + if self.begins_free() { i64::from(self.unscored_s) } else { 0 }
     }
 
     /// Scored seconds in a stretch.
@@ -89,9 +96,18 @@ impl Terms {
     }
 }
 
+/// What is done where there are too many ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Thinning {
+    /// They are made better than they are and alike: what is found is a lower bound.
+    Bound,
+    /// Some are dropped: what is found can be reached.
+    Drop,
+}
+
 /// The cheapest way through a course.
-pub(super) fn search(course: &impl Course, terms: &Terms) -> Found {
-    let mut search = Search::new(course, terms);
+pub(super) fn search(course: &impl Course, terms: &Terms, thinning: Thinning) -> Found {
+    let mut search = Search::new(course, terms, thinning);
     let first = if terms.begins_free() { terms.unscored_s.div_ceil(course.step_s()) as usize } else { 0 };
     for step in first..course.steps() {
         search.step(step);
@@ -102,19 +118,31 @@ pub(super) fn search(course: &impl Course, terms: &Terms) -> Found {
 struct Search<'a, C: Course> {
     course: &'a C,
     terms: &'a Terms,
+    thinning: Thinning,
+    /// Whether a backlog was ever made less than it is.
+    was_rounded: bool,
     /// By number of replicas, from the least allowed on; each in order of backlog.
     fronts: Vec<Vec<Way>>,
     tree: Tree,
+    /// More than so many at one moment are made fewer.
+    most_ways: usize,
+    /// Launches after a removal that are charged for as cold restarts.
+    most_cold: u32,
     /// Width of the lattice; 0 while there is none.
     width: f64,
     sieve: Sieve,
+    /// The fronts before a step's changes.
+    before: Vec<Vec<Way>>,
     candidates: Vec<Way>,
+    removed: Vec<Way>,
     merged: Vec<Way>,
 }
 
 impl<'a, C: Course> Search<'a, C> {
-    fn new(course: &'a C, terms: &'a Terms) -> Self {
+    fn new(course: &'a C, terms: &'a Terms, thinning: Thinning) -> Self {
         let start = terms.bounds.clamp(terms.start_replicas);
+        let is_short = course.steps() as u64 * u64::from(course.step_s()) <= SHORT_S;
+        let most_cold = if is_short { u32::MAX } else { MOST_COLD };
         let mut tree = Tree::new(start);
         let mut fronts = vec![Vec::new(); (terms.bounds.max - terms.bounds.min) as usize + 1];
         // As late as it costs nothing: what came before is served by then.
@@ -123,14 +151,40 @@ impl<'a, C: Course> Search<'a, C> {
         for (front, replicas) in fronts.iter_mut().zip(terms.bounds.min..) {
             if replicas == start || terms.begins_free() {
                 let change = if replicas == start { ROOT } else { tree.add(ROOT, if replicas < start { last } else { ready }, replicas) };
-                front.push(Way { backlog: course.scaled(0.0, 0, replicas), cost: 0.0, cold_until: 0, cold_left: 0, change, ghost: false });
+                // Who begins with fewer has taken some away, at the earliest in the first second.
+                let (cold_until, cold_left) = if replicas < start { ((COLD_WITHIN_S + 1) / PART_S, most_cold) } else { (0, 0) };
+                front.push(Way {
+                    backlog: course.scaled(0.0, 0, replicas),
+                    cost: 0.0,
+                    cold_until,
+                    cold_left,
+                    joined: 0,
+                    change,
+                    ghost: false,
+                });
             }
         }
-        Self { course, terms, fronts, tree, width: 0.0, sieve: Sieve::default(), candidates: Vec::new(), merged: Vec::new() }
+        Self {
+            course,
+            terms,
+            thinning,
+            was_rounded: false,
+            fronts,
+            tree,
+            most_ways: (MOST_WORK / course.steps().max(1)).min(MOST_WAYS),
+            most_cold,
+            width: 0.0,
+            sieve: Sieve::default(),
+            before: Vec::new(),
+            candidates: Vec::new(),
+            removed: Vec::new(),
+            merged: Vec::new(),
+        }
     }
 
     fn step(&mut self, step: usize) {
         let at = step as i64 * i64::from(self.course.step_s());
+        self.before.clone_from(&self.fronts);
         if at >= self.terms.first_ready() {
             self.launch(step, at);
         }
@@ -161,6 +215,7 @@ impl<'a, C: Course> Search<'a, C> {
                     backlog: self.course.scaled(way.backlog, replicas - 1, replicas),
                     cost: way.cost + (dear - ease_s).max(0.0),
                     cold_left: if is_cold { way.cold_left - 1 } else { way.cold_left },
+                    joined: way.joined + u32::from(C::BEGINS_AT_ONCE),
                     ghost: way.ghost || ease_s > 0.0,
                     ..*way
                 }
@@ -168,7 +223,7 @@ impl<'a, C: Course> Search<'a, C> {
             if self.candidates.is_empty() || (index > most && self.candidates.iter().all(|way| way.ghost)) {
                 continue;
             }
-            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
             merge(own, &self.candidates, &mut self.sieve, &mut self.merged, |way| {
                 if !way.ghost {
                     way.change = self.tree.add(way.change, step, replicas);
@@ -179,29 +234,38 @@ impl<'a, C: Course> Search<'a, C> {
         self.fronts.iter_mut().for_each(|front| front.retain(|way| !way.ghost));
     }
 
-    /// From each number of replicas to the next smaller, one after the other.
+    /// From each number of replicas to the next smaller, one after the other; who has just launched one does not take it away.
     fn remove(&mut self, step: usize, at: i64) {
         let ending = self.terms.scored(at, at + i64::from(self.terms.ending_s));
-        // The first second in which a launch is warm again.
+        // The first part of time in which a launch is warm again.
         let cold_until = (at as u32 + COLD_WITHIN_S + 1) / PART_S;
         let now = self.now(at);
+        self.removed.clear();
         for index in (0..self.fronts.len() - 1).rev() {
             let replicas = self.terms.bounds.min + index as u32;
-            let (own, more) = self.fronts.split_at_mut(index + 1);
-            let (own, more) = (&mut own[index], &more[0]);
-            if more.is_empty() {
-                continue;
-            }
-            self.candidates.clear();
-            self.candidates.extend(more.iter().map(|way| Way {
+            let fewer = |way: &Way| Way {
                 backlog: self.course.scaled(way.backlog, replicas + 1, replicas),
                 cost: way.cost + ending,
                 cold_until,
-                cold_left: MOST_COLD,
+                cold_left: self.most_cold,
                 ..*way
-            }));
-            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
-            merge(own, &self.candidates, &mut self.sieve, &mut self.merged, |way| way.change = self.tree.add(way.change, step, replicas));
+            };
+            self.candidates.clear();
+            self.candidates.extend(self.before[index + 1].iter().map(fewer));
+            self.removed.iter_mut().for_each(|way| *way = fewer(way));
+            if self.candidates.is_empty() && self.removed.is_empty() {
+                continue;
+            }
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
+            merge(&self.candidates, &self.removed, &mut self.sieve, &mut self.merged, |_| ());
+            std::mem::swap(&mut self.candidates, &mut self.merged);
+            // Only what is better than the ways that had so few before goes on to fewer still.
+            self.removed.clear();
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
+            merge(&self.before[index], &self.candidates, &mut self.sieve, &mut self.merged, |way| self.removed.push(*way));
+            let own = &mut self.fronts[index];
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
+            merge(own, &self.removed, &mut self.sieve, &mut self.merged, |way| way.change = self.tree.add(way.change, step, replicas));
             std::mem::swap(own, &mut self.merged);
         }
     }
@@ -211,16 +275,16 @@ impl<'a, C: Course> Search<'a, C> {
         let bad_unit = if at < i64::from(self.terms.unscored_s) { 0.0 } else { self.terms.worth.bad_unit() };
         let seconds = self.terms.scored(at, at + i64::from(self.course.step_s()));
         let now = self.now(at);
-        let phase = self.course.phase(step + 1);
         for (index, front) in self.fronts.iter_mut().enumerate().filter(|(_, front)| !front.is_empty()) {
             let replicas = self.terms.bounds.min + index as u32;
-            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+            let drift = self.course.drift(step + 1, replicas);
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
             self.merged.clear();
             for way in front.iter() {
-                let (backlog, bad) = self.course.serve(step, replicas, way.backlog);
-                let backlog = rounded_down(backlog, phase, self.width);
+                let (backlog, bad) = self.course.serve(step, replicas, way.backlog, way.joined);
+                let backlog = rounded_down(backlog, drift, self.width);
                 let cost = way.cost + f64::from(replicas) * seconds + bad_unit * bad;
-                self.sieve.take(Way { backlog, cost, ..*way }, &mut self.merged);
+                self.sieve.take(Way { backlog, cost, joined: 0, ..*way }, &mut self.merged);
             }
             std::mem::swap(front, &mut self.merged);
         }
@@ -229,34 +293,42 @@ impl<'a, C: Course> Search<'a, C> {
     /// Where there are too many ways, backlogs are rounded down until there are not.
     fn thin_out(&mut self, step: usize) {
         let ways = |fronts: &[Vec<Way>]| fronts.iter().map(Vec::len).sum::<usize>();
-        if self.width > 0.0 && ways(&self.fronts) < MOST_WAYS / 4 {
+        if self.width > 0.0 && ways(&self.fronts) < self.most_ways / 4 {
             self.width = 0.0;
         }
-        for cold_left in (0..MOST_COLD).rev() {
-            if ways(&self.fronts) > MOST_WAYS {
+        for cold_left in FEWER_COLD {
+            if ways(&self.fronts) > self.most_ways {
                 self.fronts.iter_mut().flatten().for_each(|way| way.cold_left = way.cold_left.min(cold_left));
                 self.sift(step);
             }
         }
         let narrowest = self.terms.worth.capacity * f64::from(self.course.step_s()) / FINEST;
-        while ways(&self.fronts) > FAR_TOO_MANY * MOST_WAYS && self.width < WIDEST * narrowest {
-            self.width = (2.0 * self.width).max(narrowest);
-            self.sift(step);
-        }
-        if ways(&self.fronts) > FAR_TOO_MANY * MOST_WAYS {
-            self.fronts.iter_mut().filter(|front| front.len() > MOST_ALIKE).for_each(halve);
+        let too_many = FAR_TOO_MANY * self.most_ways;
+        match self.thinning {
+            Thinning::Bound => {
+                while ways(&self.fronts) > too_many && self.width < WIDEST * narrowest {
+                    self.width = (2.0 * self.width).max(narrowest);
+                    self.was_rounded = true;
+                    self.sift(step);
+                }
+            }
+            Thinning::Drop => {
+                while ways(&self.fronts) > too_many && self.fronts.iter().any(|front| front.len() > FEW) {
+                    self.fronts.iter_mut().filter(|front| front.len() > FEW).for_each(drop_every_second);
+                }
+            }
         }
     }
 
     /// Rounds backlogs down to the lattice and drops what is beaten then.
     fn sift(&mut self, step: usize) {
-        let phase = self.course.phase(step);
         let now = self.now(step as i64 * i64::from(self.course.step_s()));
-        for front in &mut self.fronts {
-            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s);
+        for (front, replicas) in self.fronts.iter_mut().zip(self.terms.bounds.min..).filter(|(front, _)| !front.is_empty()) {
+            let drift = self.course.drift(step, replicas);
+            self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
             self.merged.clear();
             for way in front.iter() {
-                self.sieve.take(Way { backlog: rounded_down(way.backlog, phase, self.width), ..*way }, &mut self.merged);
+                self.sieve.take(Way { backlog: rounded_down(way.backlog, drift, self.width), ..*way }, &mut self.merged);
             }
             std::mem::swap(front, &mut self.merged);
         }
@@ -276,6 +348,7 @@ impl<'a, C: Course> Search<'a, C> {
         Found {
             ready: best.map_or_else(Vec::new, |way| self.tree.replicas(way.change, steps)),
             objective: best.map_or(0.0, |way| way.cost),
+            was_rounded: self.was_rounded,
         }
     }
 
@@ -285,17 +358,16 @@ impl<'a, C: Course> Search<'a, C> {
     }
 }
 
-/// Makes one way of each two neighbours: as good as the better of them in everything.
-fn halve(front: &mut Vec<Way>) {
-    let halved = front.chunks(2).map(|pair| {
-        let cheapest = if pair[pair.len() - 1].cost < pair[0].cost { pair[pair.len() - 1] } else { pair[0] };
-        let cold_until = pair.iter().map(|way| way.cold_until).min().unwrap_or(0);
-        let cold_left = pair.iter().map(|way| way.cold_left).min().unwrap_or(0);
-        Way { backlog: pair[0].backlog, cold_until, cold_left, ..cheapest }
+/// The first stays: it has the least backlog.
+fn drop_every_second(front: &mut Vec<Way>) {
+    let mut index = 0;
+    front.retain(|_| {
+        index += 1;
+        index % 2 == 1
     });
-    *front = halved.collect();
 }
 
-fn rounded_down(backlog: f64, phase: f64, width: f64) -> f64 {
-    if width > 0.0 { ((backlog - phase) / width + ON_POINT).floor() * width + phase } else { backlog }
+/// Rounded down to a lattice that goes along with the backlogs of so many replicas.
+fn rounded_down(backlog: f64, drift: f64, width: f64) -> f64 {
+    if width > 0.0 { ((backlog - drift) / width + ON_POINT).floor() * width + drift } else { backlog }
 }

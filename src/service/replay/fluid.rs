@@ -55,10 +55,12 @@ impl Fluid {
         (self.arrived[step + 1] - self.arrived[step]) / self.step_s
     }
 
-    /// Longest wait that is not too long, seconds.
+    /// How many units may wait before one of them is late, in a step in which `backlog` do and `capacity` units/s are served: what is served in
+    /// time, or what came in that time.
     #[must_use]
-    pub fn wait_s(&self) -> f64 {
-        self.wait_s
+    pub fn bearable(&self, step: usize, backlog: f64, capacity: f64) -> f64 {
+        let served = capacity * self.wait_s;
+        if backlog > 0.0 { served.max(self.arrived_within(step, self.wait_s)) } else { served }
     }
 
     /// Units that arrived in the `seconds` before a step began, or since the start.
@@ -96,8 +98,11 @@ impl Fluid {
             lost = (self.arrived_before(step as f64 + 1.0 - timeout_s / self.step_s) - gone_after).max(0.0);
             gone_after += lost;
         }
+        // Where the backlog is gone before the step is over, nobody is late from then on.
+        let busy = if gone_after >= after && come < can_serve { (backlog / (can_serve - come)).min(1.0) } else { 1.0 };
+        let at_work = (can_serve * busy).min(served);
         let overdue = |at: f64, gone: f64| self.arrived_before(at - self.wait_s / self.step_s) - gone;
-        let (first, last) = (overdue(step as f64, gone), overdue(step as f64 + 1.0, gone_after - lost));
+        let (first, last) = (overdue(step as f64, gone), overdue(step as f64 + busy, gone + at_work));
         let share = if first.max(last) <= 0.0 {
             0.0
         } else if first.min(last) >= 0.0 {
@@ -105,7 +110,7 @@ impl Fluid {
         } else {
             first.max(last) / (first - last).abs()
         };
-        Flow { served, late: served * share, lost, backlog: after - gone_after }
+        Flow { served, late: at_work * share, lost, backlog: after - gone_after }
     }
 
     /// Units that had arrived at a moment, in steps.
@@ -130,13 +135,15 @@ mod tests {
     #[test]
     fn a_unit_is_late_when_the_backlog_before_it_takes_too_long() {
         // 150 units/s for ten seconds at a capacity of 100: the backlog passes 21 units, 0.21 s, before the first second is over.
-        let fluid = Fluid::new(&web(), 0.25, [150.0, 0.0].into_iter(), 10);
-        let first = fluid.pass(0, 0.0, 1000.0);
-        assert_eq!((first.served, first.lost), (1000.0, 200.0), "those who have waited three seconds give up");
+        let fluid = Fluid::new(&web(), 0.25, [90.0, 150.0, 0.0].into_iter(), 10);
+        assert_eq!(fluid.pass(0, 0.0, 1000.0), Flow { served: 900.0, ..Flow::default() });
+        let first = fluid.pass(1, 0.0, 1000.0);
+        assert_eq!((first.served, first.lost), (1000.0, 50.0), "after nine seconds the first have waited three and give up");
         assert!((900.0..1000.0).contains(&first.late), "{first:?}");
-        assert_eq!(first.backlog, 300.0);
-        let second = fluid.pass(1, first.backlog, 1000.0);
-        assert_eq!((second.served, second.backlog), (300.0, 0.0));
+        assert_eq!(first.backlog, 450.0);
+        let second = fluid.pass(2, first.backlog, 1000.0);
+        assert_eq!((second.served, second.backlog), (450.0, 0.0));
+        assert!((380.0..=450.0).contains(&second.late), "all but the last of those who waited: {second:?}");
     }
 
     #[test]

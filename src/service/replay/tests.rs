@@ -113,7 +113,6 @@ fn noise_alone_makes_as_many_late_as_in_the_exact_queue() {
         let share = |tally: Tally| tally.bad as f64 / tally.arrived as f64;
         let found = share(replay(&spec, &mut |_| replicas));
         let truth = share(replay_exactly(&spec, &draw(&rates, 60, 9), &mut |_| replicas));
-        println!("{replicas} replicas at {load}: {found:.5}, exactly {truth:.5}, ratio {:.3}", found / truth);
         assert!(
             (found / truth - 1.0).abs() < 0.25 || (found - truth).abs() < 5e-4,
             "{replicas} replicas at {load}: {found:.5}, exactly {truth:.5}"
