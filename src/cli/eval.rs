@@ -60,28 +60,28 @@ pub struct Run {
     #[arg(value_name = "DIR", required = true)]
     directories: Vec<PathBuf>,
     /// Policies, with commas between; all that need no model where none is named, and `ipa-model` where there is one.
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, env = "IPA_EVAL_POLICY", value_name = "NAME", value_delimiter = ',')]
     policy: Vec<Policy>,
     /// Prices of a wholly bad minute, in minutes of the ideal fleet. Goals hold at 10 and 30.
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [3, 10, 30], value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, env = "IPA_EVAL_PRICE", value_name = "N", value_delimiter = ',', default_values_t = [3, 10, 30], value_parser = clap::value_parser!(u32).range(1..=1000))]
     price: Vec<u32>,
     /// Seeds of the arrivals and of everything else that is drawn.
-    #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [1])]
+    #[arg(long, env = "IPA_EVAL_SEED", value_name = "N", value_delimiter = ',', default_values_t = [1])]
     seed: Vec<u64>,
     /// Cells that run at once; as many as there are cores where nothing is said.
-    #[arg(long, value_name = "N")]
+    #[arg(long, env = "IPA_EVAL_JOBS", value_name = "N")]
     jobs: Option<NonZeroUsize>,
     /// Write the report, one HTML file that needs nothing else.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "IPA_EVAL_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
     /// Keep finished cells in this directory: the same command goes on where it was interrupted.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, env = "IPA_EVAL_OUT", value_name = "DIR")]
     out: Option<PathBuf>,
     /// Compare with this scoreboard; exit 1 when the floor has fallen below it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "IPA_EVAL_SCOREBOARD", value_name = "FILE")]
     scoreboard: Option<PathBuf>,
     /// Write what this run came to as a scoreboard. One that is there keeps its tolerance.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "IPA_EVAL_WRITE_SCOREBOARD", value_name = "FILE")]
     write_scoreboard: Option<PathBuf>,
     /// Commit that the report and the scoreboard name.
     #[arg(long, env = "IPA_COMMIT", value_name = "ID", default_value = option_env!("IPA_COMMIT").unwrap_or("unknown"))]

@@ -27,19 +27,19 @@ pub struct Forecast {
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
     /// How far ahead, up to 60m; also the lead that the back-test judges.
-    #[arg(long, default_value = "30m", value_name = "DURATION")]
+    #[arg(long, env = "IPA_FORECAST_HORIZON", default_value = "30m", value_name = "DURATION")]
     horizon: GoDuration,
     /// Also print the back-test: each of the last days forecast from what came before it.
-    #[arg(long)]
+    #[arg(long, env = "IPA_FORECAST_BACKTEST")]
     backtest: bool,
     /// Time between samples. Default: the most usual one of the file.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, env = "IPA_FORECAST_STEP", value_name = "DURATION")]
     step: Option<GoDuration>,
     /// IANA name of the zone in which days begin.
-    #[arg(long, default_value = "UTC", value_name = "NAME")]
+    #[arg(long, env = "IPA_FORECAST_TIME_ZONE", default_value = "UTC", value_name = "NAME")]
     time_zone: String,
     /// Take one model (level, seasonal-naive, ets, mstl or ridge) instead of the blend.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "IPA_FORECAST_MODEL", value_name = "NAME")]
     model: Option<String>,
 }
 
