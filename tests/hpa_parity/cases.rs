@@ -11,6 +11,7 @@ pub fn cases() -> Vec<Case> {
         case("plain", 1, cpu_at(50, (1, 9), None), &[600, 100, 100, 20, 54, 55, 56, 50, 5].map(cpu)),
         case("saturated", 3, cpu_at(95, (1, 9), Some(at_once())), &[100, 100, 104, 105, 100, 95, 40].map(cpu)),
         case("tolerance", 4, cpu_at(50, (1, 12), Some(tolerant())), &[51, 52, 50, 36, 35, 34, 50].map(cpu)),
+        case("too-few", 3, cpu_at(50, (2, 6), Some(at_once())), &[50, 5, 5, 50].map(cpu)),
         case("missing", 4, cpu_at(50, (1, 12), Some(at_once())), &missing()),
         Case { places: Some(1), ..case("pending", 1, cpu_at(50, (1, 8), Some(at_once())), &[200, 200, 300, 20, 50].map(cpu)) },
         case("policies", 3, cpu_at(50, (2, 12), Some(stepwise())), &[200, 200, 200, 200, 200, 50, 1, 1, 1, 1, 1, 100].map(cpu)),
