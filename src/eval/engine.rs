@@ -37,11 +37,14 @@ const STATIC_UTILISATION: f64 = 0.7;
 /// What a replica-hour is taken to cost where an incident names no pools.
 const UNPRICED: MicroUsd = MicroUsd(0);
 
+/// Which grid: its incident, its workload, and whether it was tried on the scored part itself.
+type GridId = (Arc<str>, Arc<str>, bool);
+
 /// Runs cells.
 pub struct Engine {
     prices: Arc<dyn Prices>,
-    /// What grids came to, by incident, workload and whether on the scored part: the same for all prices and seeds.
-    tried: Mutex<BTreeMap<(Arc<str>, Arc<str>, bool), Arc<Tried>>>,
+    /// What grids came to: the same for all prices and seeds.
+    tried: Mutex<BTreeMap<GridId, Arc<Tried>>>,
 }
 
 impl Engine {
@@ -144,44 +147,6 @@ impl Engine {
         let scored = runtime.block_on(shipped(&simulation, &incident))?;
         Ok(simulation.world.look(|world| scored.result(world, &incident, seed)))
     }
-
-    fn run_oracle(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
-        if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
-            return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
-        }
-        let mut workloads = Vec::with_capacity(incident.workloads.len());
-        let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
-        for workload in &incident.workloads {
-            let come = drawn(incident, workload, seed);
-            let spec = OracleSpec {
-                service: &workload.service,
-                slo_latency_s: workload.slo_latency_s,
-                startup_s: workload.startup.p50_s.floor() as u32,
-                ending_s: 0,
-                bounds: workload.bounds,
-                start_replicas: workload.replicas,
-                unscored_s: UNSCORED_S,
-                worth: worth(workload, price),
-            };
-            let (tally, objective) = if policy == Policy::Oracle {
-                let answer = oracle(&spec, &come);
-                bound |= !answer.exact;
-                (score(&spec, &come, &answer.schedule), Some(answer.objective))
-            } else {
-                let rates = load(incident, workload, incident.history_s, incident.history_s + incident.duration_s);
-                (score(&spec, &come, &oracle_rate(&spec, &rates, LOOK_S)), None)
-            };
-            workloads.push(WorkloadResult {
-                name: workload.name.clone(),
-                tally,
-                offered: come.iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
-                replica_price_per_hour: UNPRICED,
-                objective,
-                timeline: Timeline::default(),
-            });
-        }
-        Ok(CellResult { workloads, bound: bound && policy == Policy::Oracle, ..CellResult::default() })
-    }
 }
 
 impl Runner for Engine {
@@ -190,11 +155,50 @@ impl Runner for Engine {
         let result = match policy {
             Policy::Ipa => self.run_floor(incident, seed, price),
             Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
-            Policy::Oracle | Policy::OracleRate => self.run_oracle(incident, policy, seed, price),
+            Policy::Oracle | Policy::OracleRate => run_oracle(incident, policy, seed, price),
             _ => self.run_baseline(incident, policy, seed, price),
         };
         result.map(|result| CellResult { wall_s: begun.elapsed().as_secs_f64(), ..result })
     }
+}
+
+/// What one who knows what comes would make of it.
+fn run_oracle(incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+    if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
+        return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
+    }
+    let mut workloads = Vec::with_capacity(incident.workloads.len());
+    let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
+    for workload in &incident.workloads {
+        let come = drawn(incident, workload, seed);
+        let spec = OracleSpec {
+            service: &workload.service,
+            slo_latency_s: workload.slo_latency_s,
+            startup_s: workload.startup.p50_s.floor() as u32,
+            ending_s: 0,
+            bounds: workload.bounds,
+            start_replicas: workload.replicas,
+            unscored_s: UNSCORED_S,
+            worth: worth(workload, price),
+        };
+        let (tally, objective) = if policy == Policy::Oracle {
+            let answer = oracle(&spec, &come);
+            bound |= !answer.exact;
+            (score(&spec, &come, &answer.schedule), Some(answer.objective))
+        } else {
+            let rates = load(incident, workload, incident.history_s, incident.history_s + incident.duration_s);
+            (score(&spec, &come, &oracle_rate(&spec, &rates, LOOK_S)), None)
+        };
+        workloads.push(WorkloadResult {
+            name: workload.name.clone(),
+            tally,
+            offered: come.iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
+            replica_price_per_hour: UNPRICED,
+            objective,
+            timeline: Timeline::default(),
+        });
+    }
+    Ok(CellResult { workloads, bound: bound && policy == Policy::Oracle, ..CellResult::default() })
 }
 
 /// Lets the world pass from one second of the incident to another under baselines, one for each workload; `look` sees it every fifteen seconds.
@@ -326,10 +330,11 @@ fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32)
         .collect();
     let start = incident.start.as_second();
     let steps = (until.saturating_sub(from)) / LOOK_S;
-    (0..steps as usize)
+    (0..steps)
         .map(|step| {
-            let middle = start + i64::from(from) + i64::from(LOOK_S) * step as i64 + i64::from(LOOK_S) / 2;
-            let from_callers: f64 = callers.iter().map(|(rates, ratio)| f64::from(rates.get(step).copied().unwrap_or(0.0)) * ratio).sum();
+            let middle = start + i64::from(from) + i64::from(LOOK_S) * i64::from(step) + i64::from(LOOK_S) / 2;
+            let from_callers: f64 =
+                callers.iter().map(|(rates, ratio)| f64::from(rates.get(step as usize).copied().unwrap_or(0.0)) * ratio).sum();
             (own.as_ref().map_or(0.0, |series| series.rate(middle)) + from_callers) as f32
         })
         .collect()

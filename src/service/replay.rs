@@ -105,10 +105,10 @@ pub fn replay(spec: &ReplaySpec<'_>, policy: &mut dyn FnMut(&ReplaySight) -> u32
 
 /// Units/s of each step of `step_s` seconds, from values that hold for `hold_s` each.
 pub fn rates_by_step(rates: &[f32], hold_s: u32, step_s: u32) -> impl Iterator<Item = f64> {
-    let whole = u64::from(hold_s.max(1));
-    let steps = rates.len() as u64 * whole / u64::from(step_s.max(1));
-    (0..steps).map(move |step| {
-        let rate = f64::from(rates[(step * u64::from(step_s) / whole) as usize]);
+    let hold_s = u64::from(hold_s.max(1));
+    let count = rates.len() as u64 * hold_s / u64::from(step_s.max(1));
+    (0..count).map(move |step| {
+        let rate = f64::from(rates[(step * u64::from(step_s) / hold_s) as usize]);
         if rate.is_finite() { rate.max(0.0) } else { 0.0 }
     })
 }

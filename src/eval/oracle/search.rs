@@ -183,7 +183,10 @@ impl<'a, C: Course> Search<'a, C> {
     }
 
     fn step(&mut self, step: usize) {
-        let at = step as i64 * i64::from(self.course.step_s());
+        let at = self.at(step);
+        if step > 0 && at == i64::from(self.terms.unscored_s) && !self.terms.begins_free() {
+            self.settle(step, -1.0);
+        }
         self.before.clone_from(&self.fronts);
         if at >= self.terms.first_ready() {
             self.launch(step, at);
@@ -322,7 +325,7 @@ impl<'a, C: Course> Search<'a, C> {
 
     /// Rounds backlogs down to the lattice and drops what is beaten then.
     fn sift(&mut self, step: usize) {
-        let now = self.now(step as i64 * i64::from(self.course.step_s()));
+        let now = self.now(self.at(step));
         for (front, replicas) in self.fronts.iter_mut().zip(self.terms.bounds.min..).filter(|(front, _)| !front.is_empty()) {
             let drift = self.course.drift(step, replicas);
             self.sieve.begin(self.terms.parts(), now, self.terms.worth.startup_s, self.terms.worth.bad_unit());
@@ -335,21 +338,26 @@ impl<'a, C: Course> Search<'a, C> {
     }
 
     /// Units that wait too long already are bad: they count where a stretch ends, and not where it begins.
-    fn settle(&mut self, step: usize) {
+    fn settle(&mut self, step: usize, sign: f64) {
         for way in self.fronts.iter_mut().flatten() {
-            way.cost += self.terms.worth.bad_unit() * self.course.overdue(step, way.backlog);
+            way.cost += sign * self.terms.worth.bad_unit() * self.course.overdue(step, way.backlog);
         }
     }
 
     fn finish(mut self) -> Found {
         let steps = self.course.steps();
-        self.settle(steps);
+        self.settle(steps, 1.0);
         let best = self.fronts.iter().flatten().min_by(|a, b| a.cost.total_cmp(&b.cost));
         Found {
             ready: best.map_or_else(Vec::new, |way| self.tree.replicas(way.change, steps)),
             objective: best.map_or(0.0, |way| way.cost),
             was_rounded: self.was_rounded,
         }
+    }
+
+    /// The second in which a step begins.
+    fn at(&self, step: usize) -> i64 {
+        (step as u64 * u64::from(self.course.step_s())).cast_signed()
     }
 
     /// The part of time in which what becomes ready at `at` was launched.
@@ -370,4 +378,63 @@ fn drop_every_second(front: &mut Vec<Way>) {
 /// Rounded down to a lattice that goes along with the backlogs of so many replicas.
 fn rounded_down(backlog: f64, drift: f64, width: f64) -> f64 {
     if width > 0.0 { ((backlog - drift) / width + ON_POINT).floor() * width + drift } else { backlog }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OracleSpec;
+    use super::super::course::Seconds;
+    use super::super::schedule::{asked_for, come_to};
+    use super::*;
+    use crate::service::tests::web;
+    use crate::service::{Arrivals, ServiceKind, ServiceSpec};
+
+    /// Five minutes of a queue that may wait for ten seconds, in which bursts come.
+    fn arrivals(seed: u64) -> Vec<u32> {
+        (0..300u32).map(|second| Arrivals::new(seed).at(i64::from(second), if second % 70 < 15 { 14.0 } else { 3.0 }) as u32).collect()
+    }
+
+    #[test]
+    fn with_too_many_ways_the_bound_stays_below_and_what_is_reached_above_the_least() {
+        let service = ServiceSpec { kind: ServiceKind::Queue, capacity: 4.0, ..web() };
+        let spec = OracleSpec {
+            service: &service,
+            slo_latency_s: 10.0,
+            startup_s: 5,
+            ending_s: 0,
+            bounds: Bounds { min: 1, max: 6 },
+            start_replicas: 1,
+            unscored_s: 0,
+            worth: Worth { price: 10.0, capacity: 4.0, startup_s: 5.0 },
+        };
+        for seed in 0..6 {
+            let arrivals = arrivals(seed);
+            let course = || Seconds::new(&service, spec.slo_latency_s, &arrivals, spec.bounds.max);
+            let terms = spec.terms();
+            let reached = |ready: &[u32]| spec.worth.objective(&come_to(&spec, &arrivals, &asked_for(ready, 1, spec.startup_s)));
+            let least = search(&course(), &terms, Thinning::Bound);
+            assert!(!least.was_rounded && (reached(&least.ready) - least.objective).abs() < 1e-9, "seed {seed} is exact");
+            let few = |thinning| {
+                let course = course();
+                let mut search = Search::new(&course, &terms, thinning);
+                search.most_ways = 3;
+                (0..arrivals.len()).for_each(|step| search.step(step));
+                search.finish()
+            };
+            let bound = few(Thinning::Bound);
+            assert!(bound.was_rounded && bound.objective <= least.objective + 1e-9, "{} and {}", bound.objective, least.objective);
+            assert!(bound.objective > 0.5 * least.objective, "{} is no bound for {}", bound.objective, least.objective);
+            let dropped = few(Thinning::Drop);
+            let above = reached(&dropped.ready) / least.objective;
+            assert!(!dropped.was_rounded && (1.0 - 1e-9..1.4).contains(&above), "seed {seed}: {above}");
+        }
+    }
+
+    #[test]
+    fn a_backlog_stays_on_its_lattice_while_replicas_are_busy() {
+        let rounded = rounded_down(17.0, 5.0, 8.0);
+        assert_eq!(rounded, 13.0);
+        assert_eq!(rounded_down(rounded + 31.0, 5.0 + 31.0, 8.0), rounded + 31.0);
+        assert_eq!(rounded_down(17.3, 5.0, 0.0), 17.3);
+    }
 }

@@ -46,7 +46,7 @@ proptest! {
     #[test]
     fn no_schedule_beats_it_and_where_it_is_exact_one_reaches_it(
         arrivals in proptest::collection::vec(prop_oneof![0u32..4, 3u32..10, 8u32..16], 7),
-        startup_s in 0u32..4,
+        startup_s in 0u32..5,
         price in prop_oneof![Just(1.0), Just(3.0), Just(30.0)],
         queue in any::<bool>(),
         unscored_s in prop_oneof![Just(0u32), Just(3u32)],

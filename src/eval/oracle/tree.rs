@@ -41,7 +41,9 @@ impl Tree {
     pub(super) fn clear(&mut self, used: &mut [&mut u32]) {
         let mut needed = vec![false; self.changes.len()];
         needed[ROOT as usize] = true;
-        used.iter().for_each(|number| needed[**number as usize] = true);
+        for number in used.iter() {
+            needed[**number as usize] = true;
+        }
         for number in (1..self.changes.len()).rev() {
             if needed[number] {
                 needed[self.changes[number].before as usize] = true;
@@ -58,7 +60,9 @@ impl Tree {
             }
         }
         self.changes.truncate(kept);
-        used.iter_mut().for_each(|number| **number = new_number[**number as usize]);
+        for number in used.iter_mut() {
+            **number = new_number[**number as usize];
+        }
         self.clear_at = (2 * kept).max(Self::LEAST);
     }
 

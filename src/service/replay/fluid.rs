@@ -99,18 +99,18 @@ impl Fluid {
             gone_after += lost;
         }
         // Where the backlog is gone before the step is over, nobody is late from then on.
-        let busy = if gone_after >= after && come < can_serve { (backlog / (can_serve - come)).min(1.0) } else { 1.0 };
-        let at_work = (can_serve * busy).min(served);
+        let until = if gone_after >= after && come < can_serve { (backlog / (can_serve - come)).min(1.0) } else { 1.0 };
+        let by_then = (can_serve * until).min(served);
         let overdue = |at: f64, gone: f64| self.arrived_before(at - self.wait_s / self.step_s) - gone;
-        let (first, last) = (overdue(step as f64, gone), overdue(step as f64 + busy, gone + at_work));
-        let share = if first.max(last) <= 0.0 {
+        let (begun, ended) = (overdue(step as f64, gone), overdue(step as f64 + until, gone + by_then));
+        let share = if begun.max(ended) <= 0.0 {
             0.0
-        } else if first.min(last) >= 0.0 {
+        } else if begun.min(ended) >= 0.0 {
             1.0
         } else {
-            first.max(last) / (first - last).abs()
+            begun.max(ended) / (begun - ended).abs()
         };
-        Flow { served, late: at_work * share, lost, backlog: after - gone_after }
+        Flow { served, late: by_then * share, lost, backlog: after - gone_after }
     }
 
     /// Units that had arrived at a moment, in steps.
