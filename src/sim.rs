@@ -46,5 +46,5 @@ pub use scenario::{Fault, FaultKind, FaultTarget, HPASpec, PoolSpec, Scenario, W
 pub use shared::Shared;
 pub use sight::{PodSight, Sight};
 pub use simulation::Simulation;
-pub use workload::arrivals;
+pub use workload::{arrivals, quickest_start};
 pub use world::{Costs, SCRAPE_S, ScenarioError, World};

@@ -9,21 +9,22 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::baseline::{Baseline, Hold, HpaBaseline, Keda, StaticPeak};
 use super::cell::{CellResult, RunError, Runner, WorkloadResult};
-use super::incident::{Incident, IncidentWorkload};
+use super::incident::{Incident, IncidentFaultKind, IncidentWorkload};
 use super::oracle::{OracleSpec, oracle, oracle_rate, score};
 use super::policy::Policy;
 use super::stage::{begins_s, key, moment, offered, scenario};
 use super::timeline::Timeline;
-use super::tune::{Tried, best, try_grid};
+use super::tune::{Tried, best_to_the_unit, try_grid};
 use crate::adapters::ledger::SqliteLedger;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
 use crate::domain::units::MicroUsd;
 use crate::guardrails::ownership::ACTUATOR;
+use crate::hpa::HpaSpec;
 use crate::ports::{Clock as _, Prices};
 use crate::service::replay::ReplaySpec;
 use crate::service::{ServiceKind, Tally, Worth};
-use crate::sim::{Pace, Simulation, World, arrivals};
+use crate::sim::{Pace, Simulation, World, arrivals, quickest_start};
 use crate::tick::{Settings, Ticker};
 
 /// Seconds between two looks of what is fastest.
@@ -32,6 +33,8 @@ const LOOK_S: u32 = 15;
 const UNSCORED_S: u32 = 600;
 /// Seconds of past that a team tunes its HPA on.
 const TUNED_ON_S: u32 = 7 * 86_400;
+/// Pods whose start-ups are looked at for the quickest: more than any run launches.
+const PODS: u64 = 20_000;
 /// Utilisation that a constant count is sized for.
 const STATIC_UTILISATION: f64 = 0.7;
 /// What a replica-hour is taken to cost where an incident names no pools.
@@ -73,6 +76,7 @@ impl Engine {
         &self,
         incident: &Incident,
         policy: Policy,
+        seed: u64,
         price: u32,
         workload: &IncidentWorkload,
     ) -> Result<Box<dyn Baseline>, RunError> {
@@ -86,10 +90,9 @@ impl Engine {
             }
             Policy::Keda => Box::new(Keda::rate(service.capacity, at_least_one(workload.bounds))),
             Policy::HpaTuned | Policy::HpaHindsight => {
-                let tried = self.tried(incident, workload, policy == Policy::HpaHindsight);
-                let spec = best(&tried, &worth(workload, price));
+                let spec = self.tuned(incident, workload, seed, price, policy == Policy::HpaHindsight);
                 let spec = spec.ok_or_else(|| RunError::Unfit(format!("{}: there is no past to tune an HPA on", incident.name)))?;
-                Box::new(HpaBaseline::new(spec.clone()))
+                Box::new(HpaBaseline::new(spec))
             }
             Policy::Ipa | Policy::IpaModel | Policy::Oracle | Policy::OracleRate => {
                 return Err(RunError::Unfit(format!("{policy} is no baseline")));
@@ -97,11 +100,8 @@ impl Engine {
         })
     }
 
-    fn tried(&self, incident: &Incident, workload: &IncidentWorkload, hindsight: bool) -> Arc<Tried> {
-        let name = (incident.name.clone(), workload.name.clone(), hindsight);
-        if let Some(tried) = self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
-            return tried.clone();
-        }
+    /// The best HPA on the incident's own past, or on the scored part itself: the grid by the fast replay, its best few to the unit.
+    fn tuned(&self, incident: &Incident, workload: &IncidentWorkload, seed: u64, price: u32, hindsight: bool) -> Option<HpaSpec> {
         let (from, until) = if hindsight {
             (incident.history_s, incident.history_s + incident.duration_s)
         } else {
@@ -117,17 +117,24 @@ impl Engine {
             step_s: LOOK_S,
             start_replicas: workload.replicas,
         };
-        let request = workload.resources.cpu_request.map_or(0, |cpu| cpu.0);
-        let tried = if rates.is_empty() { Vec::new() } else { try_grid(&past, request, static_peak(incident, workload, hindsight)) };
-        let tried = Arc::new(tried);
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(name, tried.clone());
-        tried
+        let request_milli = workload.resources.cpu_request.map_or(0, |cpu| cpu.0);
+        let name = (incident.name.clone(), workload.name.clone(), hindsight);
+        let known = self.tried.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
+        let tried = known.unwrap_or_else(|| {
+            let grid =
+                if rates.is_empty() { Vec::new() } else { try_grid(&past, request_milli, static_peak(incident, workload, hindsight)) };
+            let tried = Arc::new(grid);
+            self.tried.lock().unwrap_or_else(PoisonError::into_inner).insert(name, tried.clone());
+            tried
+        });
+        let come = come(incident, workload, seed, from, &rates);
+        best_to_the_unit(&past, &come, request_milli, &tried, &worth(workload, price))
     }
 
     fn run_baseline(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
         let mut world = self.world(incident, seed)?;
         let mut baselines: Vec<Box<dyn Baseline>> =
-            incident.workloads.iter().map(|workload| self.baseline(incident, policy, price, workload)).collect::<Result<_, _>>()?;
+            incident.workloads.iter().map(|workload| self.baseline(incident, policy, seed, price, workload)).collect::<Result<_, _>>()?;
         let mut scored = Scored::of(incident);
         let (from, until) = (incident.history_s, incident.history_s + incident.duration_s);
         drive(&mut world, incident, from, until, &mut baselines, &mut |world, second| scored.look(world, incident, second));
@@ -167,14 +174,22 @@ fn run_oracle(incident: &Incident, policy: Policy, seed: u64, price: u32) -> Res
     if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
         return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
     }
+    if let Some(fault) = incident.faults.iter().find(|fault| matches!(&fault.kind, IncidentFaultKind::Cluster(kind) if kind.speeds_up())) {
+        return Err(RunError::Unfit(format!("{}: an oracle does not know how much faster {:?} makes it", incident.name, fault.kind)));
+    }
     let mut workloads = Vec::with_capacity(incident.workloads.len());
     let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
     for workload in &incident.workloads {
         let come = drawn(incident, workload, seed);
+        // Who knows every arrival may know every start-up too: with a later one it would be no bound.
+        let startup_s = match policy {
+            Policy::Oracle => quickest_start(seed, &key(&workload.name), &workload.startup, PODS),
+            _ => workload.startup.p50_s.round() as u32,
+        };
         let spec = OracleSpec {
             service: &workload.service,
             slo_latency_s: workload.slo_latency_s,
-            startup_s: workload.startup.p50_s.floor() as u32,
+            startup_s,
             ending_s: 0,
             bounds: workload.bounds,
             start_replicas: workload.replicas,
@@ -319,6 +334,14 @@ fn drawn(incident: &Incident, workload: &IncidentWorkload, seed: u64) -> Vec<u32
         .collect()
 }
 
+/// Units that come in each second from `from` on when these are the rates of steps of fifteen seconds, drawn as the simulator draws.
+fn come(incident: &Incident, workload: &IncidentWorkload, seed: u64, from: u32, rates: &[f32]) -> Vec<u32> {
+    let arrivals = arrivals(seed, &key(&workload.name));
+    let first = incident.start.as_second() + i64::from(from);
+    let seconds = (first..).zip(rates.iter().flat_map(|rate| std::iter::repeat_n(f64::from(*rate), LOOK_S as usize)));
+    seconds.map(|(second, rate)| u32::try_from(arrivals.at(second, rate)).unwrap_or(u32::MAX)).collect()
+}
+
 /// Units/s offered to a workload in steps of fifteen seconds, those of its callers included.
 fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32) -> Vec<f32> {
     let own = offered(incident, workload);
@@ -361,4 +384,70 @@ fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
     RunError::Failed(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+    use crate::service::StartUp;
+
+    /// Three hours of a shipped incident whose one service starts as it will.
+    fn evening(startup: StartUp) -> Incident {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("evals/crowd-comes-unannounced");
+        let mut incident = Incident::read(&directory).unwrap();
+        // The scored part is cut to where the crowd comes, and the past to what a run before it needs.
+        incident.duration_s = 3 * 3600;
+        for workload in &mut incident.workloads {
+            workload.startup = startup;
+        }
+        incident
+    }
+
+    fn engine() -> Engine {
+        let lists = vec![ListConfig { list: PriceList::AWS, zones: Vec::new() }];
+        Engine::new(Arc::new(BuiltinPrices::new(&BuiltinPricesConfig { lists }).unwrap()))
+    }
+
+    fn objective(incident: &Incident, result: &CellResult, price: u32) -> f64 {
+        let each = incident.workloads.iter().zip(&result.workloads);
+        each.map(|(workload, came)| came.objective.unwrap_or_else(|| worth(workload, price).objective(&came.tally))).sum()
+    }
+
+    #[test]
+    fn no_policy_beats_the_oracle_however_start_ups_vary() {
+        let engine = engine();
+        for startup in [StartUp::fixed(30.0), StartUp { p50_s: 60.0, p95_s: 120.0 }] {
+            let incident = evening(startup);
+            for (seed, price) in [(1, 10), (2, 30)] {
+                let run = |policy| objective(&incident, &engine.run(&incident, policy, seed, price).unwrap(), price);
+                let best = run(Policy::Oracle);
+                for policy in [Policy::Hold, Policy::StaticPeak, Policy::Hpa, Policy::Keda, Policy::OracleRate, Policy::Ipa] {
+                    let reached = run(policy);
+                    assert!(reached >= best - 1e-6, "{policy} reaches {reached}, below {best}, at {startup:?}, seed {seed}, price {price}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_runs_of_one_seed_are_equal_and_the_floor_acts() {
+        let (engine, incident) = (engine(), evening(StartUp::fixed(30.0)));
+        let run = |seed| CellResult { wall_s: 0.0, ..engine.run(&incident, Policy::Ipa, seed, 10).unwrap() };
+        let first = run(3);
+        assert_eq!(first, run(3));
+        assert_ne!(first, run(4));
+        assert!(first.workloads[0].tally.scale_ups > 0, "{:?}", first.workloads[0].tally);
+        first.check(&incident).unwrap();
+    }
+
+    #[test]
+    fn an_oracle_says_where_it_knows_too_little() {
+        let mut incident = evening(StartUp::fixed(30.0));
+        incident.workloads[0].depends_on.push(("another".into(), 1.0));
+        let said = engine().run(&incident, Policy::Oracle, 1, 10).unwrap_err();
+        assert!(matches!(said, RunError::Unfit(_)), "{said}");
+    }
 }

@@ -39,7 +39,7 @@ use crate::domain::units::Millicores;
 use crate::domain::workload::ContainerResources;
 use crate::service::ServiceSpec;
 pub use crate::service::{Observe, StartUp};
-use crate::sim::PoolSpec;
+use crate::sim::{FaultKind, PoolSpec};
 
 /// One incident.
 #[derive(Clone, Debug)]
@@ -134,96 +134,15 @@ pub struct IncidentFault {
     pub kind: IncidentFaultKind,
 }
 
-/// The closed list of faults, with their parameters.
+/// The closed list of faults.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IncidentFaultKind {
-    /// The metrics source does not answer.
-    MetricsOutage,
-    /// Signals (by name; empty means demand) are reported at `factor` times the truth.
-    MetricsLie {
-        /// Names of signals as metrics show them.
-        signals: Vec<Arc<str>>,
-        /// 0 reports nothing under full load.
-        factor: f64,
-    },
-    /// Samples come so many seconds late.
-    MetricsDelay {
-        /// Seconds.
-        by_s: u32,
-    },
     /// The model does not answer.
     ModelOutage,
     /// The model proposes the worst it can.
     ModelHostile,
-    /// This share of the spot nodes is taken away, with `notice_s` seconds of notice.
-    SpotReclaim {
-        /// 0 to 1.
-        share: f64,
-        /// Seconds.
-        notice_s: u32,
-    },
-    /// New nodes do not come.
-    ProvisioningFailure,
-    /// Everything in one zone is gone.
-    ZoneLoss,
-    /// This share of the nodes works at `factor` of its speed.
-    NodeSlow {
-        /// 0 to 1.
-        share: f64,
-        /// 0 to 1.
-        factor: f64,
-    },
-    /// This share of the pods crashes at once and starts anew.
-    PodCrash {
-        /// 0 to 1.
-        share: f64,
-    },
-    /// A dependency outside the incident answers slowly: each replica serves `factor` of its capacity, using `cpu_factor` of the CPU for it.
-    DependencyBrownout {
-        /// 0 to 1.
-        factor: f64,
-        /// Usually below 1: who waits uses no CPU.
-        cpu_factor: f64,
-    },
-    /// Each unit takes `factor` times the work.
-    ServiceTimeChange {
-        /// Above 0.
-        factor: f64,
-    },
-    /// A new template is rolled out; each new pod serves `factor` of the capacity.
-    Rollout {
-        /// Above 0.
-        factor: f64,
-    },
-    /// Prices of nodes are multiplied.
-    PriceChange {
-        /// Above 0.
-        factor: f64,
-    },
-    /// This share of the writes meets a conflict.
-    ApiConflict {
-        /// 0 to 1.
-        share: f64,
-    },
-    /// Another controller sets `replicas` every `every_s` seconds.
-    CompetingWriter {
-        /// To what.
-        replicas: u32,
-        /// Seconds.
-        every_s: u32,
-    },
-    /// A person scales to `replicas` once.
-    HumanScale {
-        /// To what.
-        replicas: u32,
-    },
-    /// A surge is announced `ahead_s` seconds before, at `percent` of usual demand. The demand itself is in the series.
-    SurgeAnnounced {
-        /// Seconds before `at`.
-        ahead_s: u32,
-        /// Percent of usual.
-        percent: u32,
-    },
+    /// Something in the cluster or its metrics.
+    Cluster(FaultKind),
 }
 
 /// A line of `events.jsonl`.

@@ -1,13 +1,10 @@
 //! An incident as a scenario of the simulator, which begins a day before the scored part.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::incident::{Incident, IncidentFault, IncidentFaultKind, IncidentWorkload, NAMESPACE};
 use super::series::rate;
 use crate::domain::names::TargetKey;
-use crate::domain::signal::SignalName;
 use crate::domain::workload::{FieldWriter, OwnedField, WriteOperation};
 use crate::guardrails::ownership::ACTUATOR;
 use crate::service::{Observe, RateSeries};
@@ -87,37 +84,15 @@ fn spec(incident: &Incident, workload: &IncidentWorkload) -> WorkloadSpec {
 
 /// A fault of the cluster; those of the model are the runner's.
 fn struck(incident: &Incident, fault: &IncidentFault) -> Option<Fault> {
-    use IncidentFaultKind as Kind;
-    let name = |signal: &Arc<str>| SignalName::SHIPPED.into_iter().find(|shipped| shipped.as_str() == &**signal);
-    let kind = match &fault.kind {
-        Kind::ModelOutage | Kind::ModelHostile => return None,
-        Kind::MetricsOutage => FaultKind::MetricsOutage,
-        Kind::MetricsLie { signals, factor } => {
-            let named: Vec<SignalName> = signals.iter().filter_map(name).collect();
-            FaultKind::MetricsLie { signals: if named.is_empty() { vec![SignalName::Demand] } else { named }, factor: *factor }
-        }
-        Kind::MetricsDelay { by_s } => FaultKind::MetricsDelay { by_s: *by_s },
-        Kind::SpotReclaim { share, notice_s } => FaultKind::SpotReclaim { share: *share, notice_s: *notice_s },
-        Kind::ProvisioningFailure => FaultKind::ProvisioningFailure,
-        Kind::ZoneLoss => FaultKind::ZoneLoss,
-        Kind::NodeSlow { share, factor } => FaultKind::NodeSlow { share: *share, factor: *factor },
-        Kind::PodCrash { share } => FaultKind::PodCrash { share: *share },
-        Kind::DependencyBrownout { factor, cpu_factor } => FaultKind::DependencyBrownout { factor: *factor, cpu_factor: *cpu_factor },
-        Kind::ServiceTimeChange { factor } => FaultKind::ServiceTimeChange { factor: *factor },
-        Kind::Rollout { factor } => FaultKind::Rollout { factor: *factor },
-        Kind::PriceChange { factor } => FaultKind::PriceChange { factor: *factor },
-        Kind::ApiConflict { share } => FaultKind::ApiConflict { share: *share },
-        Kind::CompetingWriter { replicas, every_s } => FaultKind::CompetingWriter { replicas: *replicas, every_s: *every_s },
-        Kind::HumanScale { replicas } => FaultKind::HumanScale { replicas: *replicas },
-        Kind::SurgeAnnounced { ahead_s, percent } => FaultKind::SurgeAnnounced { ahead_s: *ahead_s, percent: *percent },
-    };
+    let IncidentFaultKind::Cluster(kind) = &fault.kind else { return None };
     let begins = incident.history_s.saturating_add(fault.at_s);
-    let target = fault.target.as_ref().map(|name| match fault.kind {
-        Kind::SpotReclaim { .. } | Kind::ProvisioningFailure | Kind::NodeSlow { .. } | Kind::PriceChange { .. } => {
+    let target = fault.target.as_ref().map(|name| match kind {
+        FaultKind::SpotReclaim { .. } | FaultKind::ProvisioningFailure | FaultKind::NodeSlow { .. } | FaultKind::PriceChange { .. } => {
             FaultTarget::Pool(name.clone())
         }
-        Kind::ZoneLoss => FaultTarget::Zone(name.clone()),
+        FaultKind::ZoneLoss => FaultTarget::Zone(name.clone()),
         _ => FaultTarget::Workload(key(name)),
     });
-    Some(Fault { from: moment(incident, begins), until: moment(incident, begins.saturating_add(fault.for_s)), target, kind })
+    let (from, until) = (moment(incident, begins), moment(incident, begins.saturating_add(fault.for_s)));
+    Some(Fault { from, until, target, kind: kind.clone() })
 }

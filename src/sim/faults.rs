@@ -43,6 +43,16 @@ impl FaultKind {
     pub(super) fn delay_s(&self) -> Option<u32> {
         if let Self::MetricsDelay { by_s } = self { Some(*by_s) } else { None }
     }
+
+    /// Whether a replica gets more done while it lasts than what is declared.
+    #[must_use]
+    pub fn speeds_up(&self) -> bool {
+        match self {
+            Self::ServiceTimeChange { factor } => *factor < 1.0,
+            Self::Rollout { factor } => *factor > 1.0,
+            _ => false,
+        }
+    }
 }
 
 impl Fault {

@@ -14,7 +14,9 @@ use crate::domain::signal::SignalName;
 use crate::domain::snapshot::EventReason;
 use crate::domain::units::{MicroUsd, Millicores};
 use crate::domain::workload::{ContainerResources, FieldWriter};
-use crate::service::{Arrivals, Condition, LatencyHistogram, Observe, Passed, Retries, ServiceSpec, SplitMix, Tally, WorkQueue, mix};
+use crate::service::{
+    Arrivals, Condition, LatencyHistogram, Observe, Passed, Retries, ServiceSpec, SplitMix, StartUp, Tally, WorkQueue, mix,
+};
 
 /// Scrapes that a minute's rates look back over.
 const SCRAPES: usize = (60 / SCRAPE_S) as usize;
@@ -44,6 +46,18 @@ pub(super) type Minute = [f32; SIGNALS.len()];
 pub fn arrivals(seed: u64, key: &TargetKey) -> Arrivals {
     Arrivals::new(seed_of(seed, &key.to_string()))
 }
+
+/// The quickest start, in whole seconds, of the first `pods` pods of a workload under a seed, and of so many restarts of each: no replica of a run
+/// that launches fewer is ready sooner.
+#[must_use]
+pub fn quickest_start(seed: u64, key: &TargetKey, startup: &StartUp, pods: u64) -> u32 {
+    let seed = seed_of(seed, &key.to_string());
+    let starts = (1..=pods).flat_map(|pod| (0..RESTARTS).map(move |restart| startup.draw(&mut SplitMix::of(seed ^ pod, restart))));
+    starts.fold(f64::INFINITY, f64::min).round().clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
+/// Restarts of one pod that are looked at.
+const RESTARTS: u64 = 4;
 
 /// One simulated workload.
 #[derive(Debug)]

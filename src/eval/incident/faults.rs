@@ -12,6 +12,7 @@ use crate::crd::error::quoted;
 use crate::domain::fleet::CapacityType;
 use crate::domain::signal::SignalName;
 use crate::domain::units::GoDuration;
+use crate::sim::FaultKind;
 
 /// Largest factor of a fault.
 const MOST_FACTOR: f64 = 1000.0;
@@ -63,7 +64,7 @@ fn fault(document: &FaultDocument, at: &str, struck: Struck<'_>) -> Result<Incid
     let mut given = Parameters::of(document, at);
     let kind = kind(document.kind, &mut given)?;
     given.nothing_left(document.kind)?;
-    if let IncidentFaultKind::CompetingWriter { replicas, .. } | IncidentFaultKind::HumanScale { replicas } = kind {
+    if let IncidentFaultKind::Cluster(FaultKind::CompetingWriter { replicas, .. } | FaultKind::HumanScale { replicas }) = kind {
         within(f64::from(replicas), &format_args!("{at}.replicas"), 0.0, 100_000.0)?;
     }
     let target = target(document, at, struck)?;
@@ -71,40 +72,39 @@ fn fault(document: &FaultDocument, at: &str, struck: Struck<'_>) -> Result<Incid
 }
 
 fn kind(name: FaultName, given: &mut Parameters<'_>) -> Result<IncidentFaultKind, SpecError> {
-    Ok(match name {
-        FaultName::MetricsOutage => IncidentFaultKind::MetricsOutage,
-        FaultName::MetricsLie => {
-            IncidentFaultKind::MetricsLie { signals: given.signals()?, factor: given.number("factor", 0.0, MOST_FACTOR)? }
-        }
-        FaultName::MetricsDelay => IncidentFaultKind::MetricsDelay { by_s: given.time("by", None)? },
-        FaultName::ModelOutage => IncidentFaultKind::ModelOutage,
-        FaultName::ModelHostile => IncidentFaultKind::ModelHostile,
+    let kind = match name {
+        FaultName::MetricsOutage => FaultKind::MetricsOutage,
+        FaultName::MetricsLie => FaultKind::MetricsLie { signals: given.signals()?, factor: given.number("factor", 0.0, MOST_FACTOR)? },
+        FaultName::MetricsDelay => FaultKind::MetricsDelay { by_s: given.time("by", None)? },
+        FaultName::ModelOutage => return Ok(IncidentFaultKind::ModelOutage),
+        FaultName::ModelHostile => return Ok(IncidentFaultKind::ModelHostile),
         FaultName::SpotReclaim => {
-            IncidentFaultKind::SpotReclaim { share: given.share()?, notice_s: given.time("notice", Some(GoDuration::from_mins(2)))? }
+            FaultKind::SpotReclaim { share: given.share()?, notice_s: given.time("notice", Some(GoDuration::from_mins(2)))? }
         }
-        FaultName::ProvisioningFailure => IncidentFaultKind::ProvisioningFailure,
-        FaultName::ZoneLoss => IncidentFaultKind::ZoneLoss,
-        FaultName::NodeSlow => IncidentFaultKind::NodeSlow { share: given.share()?, factor: given.number("factor", 0.001, 1.0)? },
-        FaultName::PodCrash => IncidentFaultKind::PodCrash { share: given.share()? },
-        FaultName::DependencyBrownout => IncidentFaultKind::DependencyBrownout {
+        FaultName::ProvisioningFailure => FaultKind::ProvisioningFailure,
+        FaultName::ZoneLoss => FaultKind::ZoneLoss,
+        FaultName::NodeSlow => FaultKind::NodeSlow { share: given.share()?, factor: given.number("factor", 0.001, 1.0)? },
+        FaultName::PodCrash => FaultKind::PodCrash { share: given.share()? },
+        FaultName::DependencyBrownout => FaultKind::DependencyBrownout {
             factor: given.number("factor", 0.0, 1.0)?,
             cpu_factor: given.number_or("cpuFactor", 0.0, MOST_FACTOR, 1.0)?,
         },
-        FaultName::ServiceTimeChange => IncidentFaultKind::ServiceTimeChange { factor: given.factor()? },
-        FaultName::Rollout => IncidentFaultKind::Rollout { factor: given.factor()? },
-        FaultName::PriceChange => IncidentFaultKind::PriceChange { factor: given.factor()? },
-        FaultName::ApiConflict => IncidentFaultKind::ApiConflict { share: given.share()? },
-        FaultName::CompetingWriter => IncidentFaultKind::CompetingWriter {
+        FaultName::ServiceTimeChange => FaultKind::ServiceTimeChange { factor: given.factor()? },
+        FaultName::Rollout => FaultKind::Rollout { factor: given.factor()? },
+        FaultName::PriceChange => FaultKind::PriceChange { factor: given.factor()? },
+        FaultName::ApiConflict => FaultKind::ApiConflict { share: given.share()? },
+        FaultName::CompetingWriter => FaultKind::CompetingWriter {
             replicas: given.count("replicas")?,
             every_s: given.time("every", Some(GoDuration::from_mins(3)))?.max(1),
         },
-        FaultName::HumanScale => IncidentFaultKind::HumanScale { replicas: given.count("replicas")? },
+        FaultName::HumanScale => FaultKind::HumanScale { replicas: given.count("replicas")? },
         FaultName::SurgeAnnounced => {
             let percent = given.count("percent")?;
             within(f64::from(percent), &given.path("percent"), 1.0, MOST_PERCENT)?;
-            IncidentFaultKind::SurgeAnnounced { ahead_s: given.time("ahead", Some(GoDuration::from_mins(60)))?, percent }
+            FaultKind::SurgeAnnounced { ahead_s: given.time("ahead", Some(GoDuration::from_mins(60)))?, percent }
         }
-    })
+    };
+    Ok(IncidentFaultKind::Cluster(kind))
 }
 
 /// What a fault strikes, which its kind says: a workload, a pool or a zone.
@@ -222,8 +222,12 @@ impl<'a> Parameters<'a> {
         whole_seconds(time, &self.path(name))
     }
 
-    fn signals(&mut self) -> Result<Vec<Arc<str>>, SpecError> {
+    /// Signals by name; demand where none is named.
+    fn signals(&mut self) -> Result<Vec<SignalName>, SpecError> {
         let signals = self.signals.take().unwrap_or_default();
+        if signals.is_empty() {
+            return Ok(vec![SignalName::Demand]);
+        }
         signals.iter().enumerate().map(|(index, name)| signal(name, &self.path(&format!("signals[{index}]")))).collect()
     }
 
@@ -241,9 +245,9 @@ fn present<V>(values: impl IntoIterator<Item = (&'static str, Option<V>)>) -> BT
 }
 
 /// A signal as metrics name it.
-pub(super) fn signal(text: &str, path: &dyn Display) -> Result<Arc<str>, SpecError> {
-    if SignalName::SHIPPED.iter().any(|shipped| shipped.as_str() == text) {
-        return Ok(text.into());
+pub(super) fn signal(text: &str, path: &dyn Display) -> Result<SignalName, SpecError> {
+    if let Some(shipped) = SignalName::SHIPPED.into_iter().find(|shipped| shipped.as_str() == text) {
+        return Ok(shipped);
     }
     let names: Vec<&str> = SignalName::SHIPPED.iter().map(SignalName::as_str).collect();
     Err(SpecError::new(path, format_args!("{} is no signal; write one of {}", quoted(text), names.join(", "))))

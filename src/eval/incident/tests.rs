@@ -9,6 +9,7 @@ use super::document::IncidentDocument;
 use super::*;
 use crate::domain::fleet::CapacityType;
 use crate::domain::limits::Mode;
+use crate::domain::signal::SignalName;
 use crate::domain::units::Bytes;
 use crate::service::{Retry, ServiceKind};
 
@@ -105,9 +106,9 @@ fn the_whole_contract_is_read() {
     let pool = &incident.pools[0];
     assert_eq!((pool.provisioning_s, pool.max, pool.capacity_types.len()), (80, 40, 2));
     assert_eq!(pool.zones, ["a".into(), "b".into()]);
-    let lie = IncidentFaultKind::MetricsLie { signals: vec!["cpu".into()], factor: 0.0 };
+    let lie = IncidentFaultKind::Cluster(FaultKind::MetricsLie { signals: vec![SignalName::Cpu], factor: 0.0 });
     assert_eq!(incident.faults[0], IncidentFault { at_s: 3600, for_s: 600, target: Some("web".into()), kind: lie });
-    assert_eq!(incident.faults[1].kind, IncidentFaultKind::SpotReclaim { share: 0.5, notice_s: 120 });
+    assert_eq!(incident.faults[1].kind, IncidentFaultKind::Cluster(FaultKind::SpotReclaim { share: 0.5, notice_s: 120 }));
     assert_eq!((incident.faults[2].at_s, incident.faults[2].for_s), (82_800, 3600), "until the end where nothing is said");
     let decision = incident.expect.decision.as_ref().unwrap();
     assert_eq!((decision.class, decision.first_safe_act_before_s), (Cause::DependencyFailure, Some(600)));
