@@ -37,8 +37,6 @@ const TUNED_ON_S: u32 = 7 * 86_400;
 const PODS: u64 = 20_000;
 /// Utilisation that a constant count is sized for.
 const STATIC_UTILISATION: f64 = 0.7;
-/// What a replica-hour is taken to cost where an incident names no pools.
-const UNPRICED: MicroUsd = MicroUsd(0);
 
 /// Which grid: its incident, its workload, and whether it was tried on the scored part itself.
 type GridId = (Arc<str>, Arc<str>, bool);
@@ -61,9 +59,14 @@ impl Engine {
         Ok(runtime()?.block_on(self.prices.catalogue(incident.start)))
     }
 
+    /// The world a day before the scored part.
+    fn start(&self, incident: &Incident, seed: u64) -> Result<World, RunError> {
+        World::new(scenario(incident), self.catalogue(incident)?, seed).map_err(failed)
+    }
+
     /// The world at the beginning of the scored part.
     fn world(&self, incident: &Incident, seed: u64) -> Result<World, RunError> {
-        let mut world = World::new(scenario(incident), self.catalogue(incident)?, seed).map_err(failed)?;
+        let mut world = self.start(incident, seed)?;
         let mut usual: Vec<_> = incident.workloads.iter().map(|w| HpaBaseline::usual(w.bounds)).collect();
         drive(&mut world, incident, begins_s(incident), incident.history_s, &mut usual, &mut |_, _| {});
         for workload in &incident.workloads {
@@ -147,6 +150,8 @@ impl Engine {
             // The price of a bad minute is the promise's: what the floor is told is what it is scored by.
             let slo = group.slo.get_or_insert_default();
             slo.bad_minute_cost = price.max(1);
+            // Requests are held fixed: right-sizing is scored apart.
+            group.modes.resources = Mode::Observe;
         }
         let world = self.world(&incident, seed)?;
         let simulation = Simulation::of(world, Pace::Headless, self.prices.clone());
@@ -162,7 +167,9 @@ impl Runner for Engine {
         let result = match policy {
             Policy::Ipa => self.run_floor(incident, seed, price),
             Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
-            Policy::Oracle | Policy::OracleRate => run_oracle(incident, policy, seed, price),
+            Policy::Oracle | Policy::OracleRate => {
+                self.start(incident, seed).and_then(|world| run_oracle(&world, incident, policy, seed, price))
+            }
             _ => self.run_baseline(incident, policy, seed, price),
         };
         result.map(|result| CellResult { wall_s: begun.elapsed().as_secs_f64(), ..result })
@@ -170,7 +177,7 @@ impl Runner for Engine {
 }
 
 /// What one who knows what comes would make of it.
-fn run_oracle(incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
     if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
         return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
     }
@@ -208,7 +215,7 @@ fn run_oracle(incident: &Incident, policy: Policy, seed: u64, price: u32) -> Res
             name: workload.name.clone(),
             tally,
             offered: come.iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
-            replica_price_per_hour: UNPRICED,
+            replica_price_per_hour: world.list_price(&key(&workload.name)).unwrap_or_default(),
             objective,
             timeline: Timeline::default(),
         });
@@ -316,7 +323,7 @@ impl Scored {
             name: workload.name.clone(),
             tally: world.tally(&key(&workload.name)).unwrap_or_default().since(base),
             offered: drawn(incident, workload, seed).iter().skip(UNSCORED_S as usize).map(|units| u64::from(*units)).sum(),
-            replica_price_per_hour: UNPRICED,
+            replica_price_per_hour: world.list_price(&key(&workload.name)).unwrap_or_default(),
             objective: None,
             timeline,
         });
@@ -441,6 +448,7 @@ mod tests {
         assert_ne!(first, run(4));
         assert!(first.workloads[0].tally.scale_ups > 0, "{:?}", first.workloads[0].tally);
         first.check(&incident).unwrap();
+        assert!(first.workloads[0].replica_price_per_hour > MicroUsd(0), "a replica has a price where pools have one");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::domain::limits::{Fleet, Group, Guardrail};
 use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::snapshot::Quota;
 use crate::domain::units::MicroUsd;
+use crate::domain::workload::ResourceList;
 use crate::service::{Bill, Tally, mix, pod_price};
 
 /// Seconds between two scrapes of a target, and between two looks of an HPA.
@@ -278,6 +279,20 @@ impl World {
         let (nodes, workload) = (&self.nodes, &mut self.workloads[index]);
         workload.pods_per_hour = per_hour;
         workload.sum_up(&condition, |number| nodes.binary_search_by_key(&number, |node| node.number).map_or(1.0, |at| nodes[at].speed))
+    }
+
+    /// What one replica costs an hour by its declared requests and the list price of the first pool's first type, whatever has become of prices.
+    #[must_use]
+    pub fn list_price(&self, target: &TargetKey) -> Option<MicroUsd> {
+        let spec = &self.workloads[self.find(target)?].spec;
+        let option = self.pools.first()?.options.first()?;
+        let requests = ResourceList {
+            cpu: spec.resources.cpu_request.unwrap_or_default(),
+            memory: spec.resources.memory_request.unwrap_or_default(),
+            pods: 1,
+            ..ResourceList::default()
+        };
+        Some(pod_price(&requests, &option.allocatable, option.price_per_hour))
     }
 
     /// What the pods of a workload cost an hour: each its share of the node it runs on, or of the first pool's first type while it has none.
