@@ -167,23 +167,28 @@ impl Runner for Engine {
         let result = match policy {
             Policy::Ipa => self.run_floor(incident, seed, price),
             Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
-            Policy::Oracle | Policy::OracleRate => {
-                self.start(incident, seed).and_then(|world| run_oracle(&world, incident, policy, seed, price))
-            }
+            Policy::Oracle | Policy::OracleRate => known_to_an_oracle(incident)
+                .and_then(|()| self.start(incident, seed))
+                .and_then(|world| run_oracle(&world, incident, policy, seed, price)),
             _ => self.run_baseline(incident, policy, seed, price),
         };
         result.map(|result| CellResult { wall_s: begun.elapsed().as_secs_f64(), ..result })
     }
 }
 
-/// What one who knows what comes would make of it.
-fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+/// Whether an oracle knows all that matters, or at least nothing that makes it more pessimistic than the truth.
+fn known_to_an_oracle(incident: &Incident) -> Result<(), RunError> {
     if incident.workloads.iter().any(|workload| !workload.depends_on.is_empty()) {
         return Err(RunError::Unfit(format!("{}: an oracle of one workload knows nothing of those that call it", incident.name)));
     }
     if let Some(fault) = incident.faults.iter().find(|fault| matches!(&fault.kind, IncidentFaultKind::Cluster(kind) if kind.speeds_up())) {
         return Err(RunError::Unfit(format!("{}: an oracle does not know how much faster {:?} makes it", incident.name, fault.kind)));
     }
+    Ok(())
+}
+
+/// What one who knows what comes would make of it.
+fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
     let mut workloads = Vec::with_capacity(incident.workloads.len());
     let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
     for workload in &incident.workloads {
