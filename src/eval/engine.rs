@@ -169,7 +169,7 @@ impl Runner for Engine {
             Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
             Policy::Oracle | Policy::OracleRate => known_to_an_oracle(incident)
                 .and_then(|()| self.start(incident, seed))
-                .and_then(|world| run_oracle(&world, incident, policy, seed, price)),
+                .map(|world| run_oracle(&world, incident, policy, seed, price)),
             _ => self.run_baseline(incident, policy, seed, price),
         };
         result.map(|result| CellResult { wall_s: begun.elapsed().as_secs_f64(), ..result })
@@ -188,7 +188,7 @@ fn known_to_an_oracle(incident: &Incident) -> Result<(), RunError> {
 }
 
 /// What one who knows what comes would make of it.
-fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
+fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, price: u32) -> CellResult {
     let mut workloads = Vec::with_capacity(incident.workloads.len());
     let mut bound = !incident.faults.is_empty() || !incident.pools.is_empty();
     for workload in &incident.workloads {
@@ -225,7 +225,7 @@ fn run_oracle(world: &World, incident: &Incident, policy: Policy, seed: u64, pri
             timeline: Timeline::default(),
         });
     }
-    Ok(CellResult { workloads, bound: bound && policy == Policy::Oracle, ..CellResult::default() })
+    CellResult { workloads, bound: bound && policy == Policy::Oracle, ..CellResult::default() }
 }
 
 /// Lets the world pass from one second of the incident to another under baselines, one for each workload; `look` sees it every fifteen seconds.
