@@ -8,6 +8,8 @@
 //!
 //! A field that a controller writes (HPA, KEDA, Argo CD, Flux, Helm) is not adopted: it would be written again. The answer says what to change.
 
+use std::time::Duration;
+
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, ListParams, Patch, PatchParams};
@@ -27,8 +29,16 @@ use crate::guardrails::ownership::ACTUATOR;
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Who changes that record: its owner's name, or kubectl would find a stranger's annotation.
 const ANNOTATION_OWNER: &str = "kubectl-client-side-apply";
-/// How often the second step is tried when the object moves meanwhile.
-const TRIES: u32 = 5;
+/// How long to wait, try after try, when the object moves meanwhile: a rollout writes status many times a second.
+const WAITS: [Duration; 7] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+    Duration::from_millis(1_600),
+    Duration::from_millis(3_200),
+];
 
 /// What an adoption found and did.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -84,6 +94,7 @@ pub async fn adopt(client: &Client, target: &TargetKey, rehearse: bool) -> Resul
     let failed = |action: &'static str| {
         move |error: kube::Error| match error {
             kube::Error::Api(status) if status.code == 404 => AdoptError::NotFound(target.clone()),
+            kube::Error::Api(status) if status.code == 409 => AdoptError::Moved(target.clone()),
             other => AdoptError::Api { action, target: target.clone(), detail: other.to_string() },
         }
     };
@@ -111,6 +122,26 @@ pub async fn adopt(client: &Client, target: &TargetKey, rehearse: bool) -> Resul
         return Ok(adoption);
     }
 
+    let replicas = until_it_rests(|| take_over(&api, target)).await.map_err(failed("apply the replicas of"))?;
+    until_it_rests(|| release_others(&api, target)).await.map_err(failed("release the former owner of"))?;
+    Ok(Adoption { replicas, ..adoption })
+}
+
+/// Tries again, later and later, while the object changes between a read and the write that stands on it.
+async fn until_it_rests<T, F: Future<Output = Result<T, kube::Error>>>(attempt: impl Fn() -> F) -> Result<T, kube::Error> {
+    for wait in WAITS {
+        match attempt().await {
+            Err(kube::Error::Api(status)) if status.code == 409 => tokio::time::sleep(wait).await,
+            done => return done,
+        }
+    }
+    attempt().await
+}
+
+/// Step 1; answers the count that was applied, which is the count there was.
+async fn take_over(api: &Api<DynamicObject>, target: &TargetKey) -> Result<u32, kube::Error> {
+    let scale = api.get_scale(&target.name).await?;
+    let replicas = count(scale.spec.as_ref().and_then(|s| s.replicas), 0);
     let body = json!({
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
@@ -118,28 +149,22 @@ pub async fn adopt(client: &Client, target: &TargetKey, rehearse: bool) -> Resul
         "metadata": {"name": &*target.name, "namespace": &*target.namespace, "resourceVersion": scale.metadata.resource_version},
         "spec": {"replicas": replicas},
     });
-    match api.patch_scale(&target.name, &PatchParams::apply(ACTUATOR).force(), &Patch::Apply(&body)).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 409 => return Err(AdoptError::Moved(target.clone())),
-        Err(error) => return Err(failed("apply the replicas of")(error)),
+    api.patch_scale(&target.name, &PatchParams::apply(ACTUATOR).force(), &Patch::Apply(&body)).await?;
+    Ok(replicas)
+}
+
+/// Step 2.
+async fn release_others(api: &Api<DynamicObject>, target: &TargetKey) -> Result<(), kube::Error> {
+    let object = api.get(&target.name).await?;
+    let mut metadata = json!({
+        "resourceVersion": object.resource_version(),
+        "managedFields": without_replicas(object.managed_fields()),
+    });
+    if let Some(record) = last_applied_without_replicas(&object) {
+        metadata["annotations"] = json!({LAST_APPLIED: record});
     }
-    for _ in 0..TRIES {
-        let object = api.get(&target.name).await.map_err(failed("read"))?;
-        let mut metadata = json!({
-            "resourceVersion": object.resource_version(),
-            "managedFields": without_replicas(object.managed_fields()),
-        });
-        if let Some(record) = last_applied_without_replicas(&object) {
-            metadata["annotations"] = json!({LAST_APPLIED: record});
-        }
-        let params = PatchParams { field_manager: Some(ANNOTATION_OWNER.into()), ..PatchParams::default() };
-        match api.patch(&target.name, &params, &Patch::Merge(json!({"metadata": metadata}))).await {
-            Ok(_) => return Ok(adoption),
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => return Err(failed("release the former owner of")(error)),
-        }
-    }
-    Err(AdoptError::Moved(target.clone()))
+    let params = PatchParams { field_manager: Some(ANNOTATION_OWNER.into()), ..PatchParams::default() };
+    api.patch(&target.name, &params, &Patch::Merge(json!({"metadata": metadata}))).await.map(drop)
 }
 
 /// The name of an HPA that scales the target, whether it has written yet or not. KEDA makes one, too.
