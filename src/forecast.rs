@@ -26,6 +26,7 @@ mod lags;
 mod model;
 mod outage;
 mod outlook;
+pub mod peak;
 mod predict;
 mod ridge;
 mod score;

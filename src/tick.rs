@@ -12,6 +12,7 @@ mod publish;
 mod record;
 mod review;
 mod status;
+mod study;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::agent::dialogue::Caps;
 use crate::agent::prompt::Prompts;
 use crate::domain::limits::GateLimits;
 use crate::domain::memory::Memory;
-use crate::domain::names::GroupId;
+use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Finding, Proposal};
@@ -106,6 +107,8 @@ pub struct Ticker {
     reflexes_in_tick: u32,
     /// What was told of refusals, and when: told anew only after a while.
     told: BTreeMap<String, Timestamp>,
+    /// When a workload's past was last studied, whatever came of it.
+    studied: BTreeMap<TargetKey, Timestamp>,
     /// Outcomes since the last snapshot, for the next one.
     outcomes: Vec<Outcome>,
     /// Outcomes that the ledger did not take yet: written before anything else is.
@@ -149,6 +152,7 @@ impl Ticker {
             carried: BTreeMap::new(),
             reflexes_in_tick: 0,
             told: BTreeMap::new(),
+            studied: BTreeMap::new(),
             outcomes: Vec::new(),
             unwritten: Vec::new(),
             asked: BTreeSet::new(),
@@ -329,6 +333,9 @@ impl Ticker {
         self.ticks_until_full_save = self.ticks_until_full_save.checked_sub(1).unwrap_or(TICKS_BETWEEN_FULL_SAVES - 1);
         self.save(self.ticks_until_full_save == 0).await;
         self.totals.tick_s = pass.started.elapsed().as_secs_f64();
+        let snapshot = pass.snapshot.clone();
+        drop(pass);
+        self.study(&snapshot).await; //                                             (world), (pure)
         view.totals = self.totals.clone();
         Ok(view)
     }

@@ -82,6 +82,83 @@ pub struct TargetMemory {
     /// CPU that a pod was seen to use.
     #[serde(default)]
     pub usage: UsageMemory,
+    /// What a replay of its own past chose; shared, since it changes once a day.
+    #[serde(default)]
+    pub tuning: Option<Arc<Tuning>>,
+    /// What the peak forecast carries on.
+    #[serde(default)]
+    pub peak_watch: PeakWatch,
+}
+
+/// A regression that forecasts how high load peaks within a lead.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeakModel {
+    /// Seconds ahead that it looks.
+    pub lead_s: u32,
+    /// Added to load before its logarithm.
+    pub offset: f64,
+    /// One for each number that it sees.
+    pub weights: Vec<f32>,
+    /// Quantiles of its errors in log load, in multiples of their usual size.
+    pub errors: Vec<f32>,
+}
+
+/// What a replay of the workload's own past chose.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tuning {
+    /// When it was chosen.
+    pub made: Timestamp,
+    /// The forecast of the peak within the lead.
+    pub model: PeakModel,
+    /// Usual size of its errors at the end of the past, in log load.
+    pub width: f32,
+    /// How replicas follow from load.
+    pub rule: TuningRule,
+    /// What the past would have come to.
+    pub evidence: TuningEvidence,
+}
+
+/// How replicas follow from load.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum TuningRule {
+    /// As many as cost least for the forecast peak.
+    Forecast {
+        /// How much wider than its usual errors the forecast is taken.
+        spread: f64,
+        /// Seconds that a need is held after it was last seen.
+        hold_s: u32,
+    },
+    /// As many as the present load fills to a share: nothing that was forecast did better.
+    Present {
+        /// Share of capacity that is filled.
+        utilisation: f64,
+        /// Seconds that a need is held after it was last seen.
+        hold_s: u32,
+    },
+}
+
+/// What a past would have come to under the chosen rule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TuningEvidence {
+    /// Days replayed.
+    pub days: u32,
+    /// Share of units that would have been bad.
+    pub bad_share: f64,
+    /// Replica-hours that would have been paid.
+    pub replica_hours: f64,
+    /// Both and the cold restarts at their price, replica-seconds.
+    pub objective: f64,
+    /// The same for the best rule of the other kind.
+    pub other_objective: f64,
+}
+
+/// What is carried on of a peak forecast between ticks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeakWatch {
+    /// Usual size of errors of late, in log load.
+    pub width: f32,
+    /// Forecasts that wait for what they forecast: when they were made, and the log of load.
+    pub open: VecDeque<(Timestamp, f32)>,
 }
 
 /// What a pod was seen to use: a histogram whose weights fade by half a day, as the Vertical Pod Autoscaler's recommender keeps it.
@@ -104,6 +181,9 @@ pub struct CapacityMemory {
     pub sums: [f64; 3],
     /// The highest load a replica was seen to serve with latency and errors in line.
     pub served_well: Option<f64>,
+    /// What a replica got done when all had more to do than they could, units/s.
+    #[serde(default)]
+    pub strained: Option<f64>,
     /// Minutes it rests on.
     pub samples: u32,
 }

@@ -18,12 +18,17 @@ use crate::domain::workload::{AutoscalerKind, Container, PodPhase, ResourceList,
 use crate::forecast::load_signal;
 use crate::hpa::{DEFAULT_CPU_TARGET_PERCENT, DEFAULT_TOLERANCE_MILLI, HpaSettings, PodMetrics, recommend};
 use crate::scheduling::feasible;
-use crate::sizing::{Load, ResourceEvidence, Situation, capacity_of, lead, learn_capacity, learn_cpu, learn_oom_kills, learn_startup};
+use crate::sizing::{
+    Load, ResourceEvidence, Situation, capacity_of, lead, learn_capacity, learn_cpu, learn_oom_kills, learn_startup, observed_service,
+    tuned,
+};
 
 /// The interval at which a next decision can be made, seconds: the agent loop's minute.
 const TICK_S: f64 = 60.0;
 /// Minutes of load without which a workload counts as new.
 const LEAST_MINUTES: usize = 15;
+/// An announced surge that begins later is not in the outlook yet.
+const SURGE_NEAR: SignedDuration = SignedDuration::from_hours(1);
 /// Nodes with most room that are asked whether a next pod fits: all of a large cluster would be asked ten thousand times.
 const ROOMIEST: usize = 8;
 
@@ -114,12 +119,22 @@ impl<'a> Assessor<'a> {
             known.or_else(by_cpu)
         };
         let needs_node = !self.roomiest.iter().any(|node| feasible(&workload.template.shape, node).is_ok());
+        let slo = group.slo.unwrap_or_default();
+        let bounds = self.bounds(target);
+        let mut by_tuning = || {
+            let tuning = memory.tuning.as_ref()?;
+            let service = observed_service(&slo, capacity?, signal(&SignalName::Latency));
+            load_now.and(load_history)?;
+            tuned(tuning, &mut memory.peak_watch, &load_history?.history, &service, &slo, bounds, now)
+        };
+        let tuned = if load_is_cpu { None } else { by_tuning() };
+        let surge_near = group.surges.iter().any(|surge| surge.start >= now && surge.start.duration_since(now) <= SURGE_NEAR);
         let situation = Situation {
             at: now,
             desired: workload.replicas.desired,
             ready,
-            bounds: self.bounds(target),
-            slo: group.slo.unwrap_or_default(),
+            bounds,
+            slo,
             outlook,
             load_now,
             load_is_cpu,
@@ -128,6 +143,8 @@ impl<'a> Assessor<'a> {
             capacity_source: source,
             lead: lead(memory, &self.provisioning_s, needs_node && !self.snapshot.facts.nodes.is_empty(), TICK_S),
             headroom: memory.headroom,
+            surge_near,
+            tuned,
             queue: fresh(&SignalName::Queue).or_else(|| fresh(&SignalName::LlmWaiting)),
             latency_ratio,
             errors,

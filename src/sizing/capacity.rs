@@ -38,6 +38,18 @@ pub struct Load {
 }
 
 impl Load {
+    /// Units/s that one replica gets done while all have more to do than they can: answers are slow, few fail, nothing is throttled, and what the
+    /// CPU says is done is less than what is asked for.
+    fn strained(&self, cpu_per_unit: Option<f64>) -> Option<f64> {
+        let slow = self.settled
+            && self.ready > 0
+            && self.latency_ratio.is_some_and(|r| r > 1.5)
+            && self.throttling.is_none_or(|t| t <= MOST_THROTTLING);
+        let done = self.cpu.filter(|_| slow)? / cpu_per_unit?;
+        let each = done / f64::from(self.ready);
+        (each.is_finite() && each > 0.0 && self.demand? >= 0.97 * done).then_some(each)
+    }
+
     /// Whether work is done as it should be, so that cost per unit means something.
     fn in_line(&self) -> bool {
         self.settled
@@ -46,6 +58,11 @@ impl Load {
             && self.throttling.is_none_or(|t| t <= MOST_THROTTLING)
     }
 }
+
+/// Weight of one minute of strain.
+const STRAINED_GAIN: f64 = 0.2;
+/// A replica is trusted with so much more than the most it was seen to serve well: nobody has seen it carry more.
+const TRUSTED_BEYOND: f64 = 1.15;
 
 /// Learns from one minute. With nothing learned yet, the minutes of both histories teach first: CPU per unit needs no replica count.
 pub fn learn_capacity(memory: &mut CapacityMemory, load: &Load, past: Option<(&History, &History)>) {
@@ -58,6 +75,9 @@ pub fn learn_capacity(memory: &mut CapacityMemory, load: &Load, past: Option<(&H
                 weigh(memory, f64::from(*demand_seen), f64::from(cpu_seen));
             }
         }
+    }
+    if let Some(each) = load.strained(memory.cpu_per_unit) {
+        memory.strained = Some(memory.strained.map_or(each, |known| known + STRAINED_GAIN * (each - known)));
     }
     let Some(demand) = load.demand.filter(|_| load.in_line()) else { return };
     if let Some(cpu) = load.cpu {
@@ -80,8 +100,8 @@ fn weigh(memory: &mut CapacityMemory, demand: f64, cpu: f64) {
     memory.cpu_per_unit = Some(memory.sums[1] / memory.sums[0]).filter(|k| k.is_finite() && *k > 0.0);
 }
 
-/// Units/s that one replica serves, and where that comes from. Learned: what the CPU request pays for, or the best load served with latency
-/// in line, where that is more, as far as the CPU limit pays for it.
+/// Units/s that one replica serves, and where that comes from. Learned: what it got done when it had more to do than it could, where that was
+/// seen; else what the CPU request pays for, but little more than the best load it was seen to serve with latency in line.
 pub fn capacity_of(
     memory: &mut CapacityMemory,
     declared: Option<f64>,
@@ -93,6 +113,7 @@ pub fn capacity_of(
         let share = PRIOR_MINUTES / memory.sums[2];
         memory.sums.iter_mut().for_each(|sum| *sum *= share);
         memory.served_well = None;
+        memory.strained = None;
     }
     memory.units_per_replica = learned(memory, resources);
     match (declared.filter(|d| d.is_finite() && *d > 0.0), memory.units_per_replica) {
@@ -106,8 +127,13 @@ fn learned(memory: &CapacityMemory, resources: &ContainerResources) -> Option<f6
     let per_unit = memory.cpu_per_unit.filter(|_| memory.samples >= LEAST_SAMPLES)?;
     let paid = resources.cpu_request.or(resources.cpu_limit)?.cores() / per_unit;
     let limit = resources.cpu_limit.map_or(f64::INFINITY, |limit| limit.cores() / per_unit);
-    let served = memory.served_well.unwrap_or(0.0).min(limit);
-    Some(paid.max(served)).filter(|units| units.is_finite() && *units > 0.0)
+    let served = memory.served_well.map(|served| served.min(limit));
+    let units = match (memory.strained, served) {
+        (Some(strained), served) => strained.max(served.unwrap_or(0.0)).min(limit),
+        (None, Some(served)) => paid.clamp(served, served * TRUSTED_BEYOND),
+        (None, None) => paid,
+    };
+    Some(units).filter(|units| units.is_finite() && *units > 0.0)
 }
 
 #[cfg(test)]
@@ -187,5 +213,18 @@ mod tests {
         (0..40).for_each(|_| learn_capacity(&mut memory, &load(100.0, 2.0), None));
         let (capacity, _) = capacity_of(&mut memory, None, &resources(), false);
         assert!((24.0..30.0).contains(&capacity.unwrap()), "{capacity:?}");
+    }
+
+    #[test]
+    fn a_replica_is_trusted_with_little_more_than_it_was_seen_to_carry_until_it_was_seen_to_strain() {
+        let mut memory = CapacityMemory::default();
+        // 8 m a unit at 500 m: the request pays for 62.5, but 50 is all that it can do.
+        (0..60).for_each(|_| learn_capacity(&mut memory, &load(120.0, 0.96), None));
+        let (cautious, _) = capacity_of(&mut memory, None, &resources(), false);
+        assert!((cautious.unwrap() - 30.0 * TRUSTED_BEYOND).abs() < 0.1, "{cautious:?}");
+        let strain = Load { latency_ratio: Some(8.0), ..load(260.0, 1.6) };
+        (0..5).for_each(|_| learn_capacity(&mut memory, &strain, None));
+        let (seen, _) = capacity_of(&mut memory, None, &resources(), false);
+        assert!((seen.unwrap() - 50.0).abs() < 1.0, "{seen:?}");
     }
 }

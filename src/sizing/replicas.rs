@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::hysteresis::{hold_window, remember_need};
 use super::margin::margin;
@@ -57,6 +57,8 @@ pub struct Situation<'a> {
     pub lead: Lead,
     /// Granted headroom that has not expired.
     pub headroom: Option<Headroom>,
+    /// An announced surge begins within the outlook.
+    pub surge_near: bool,
     /// Work waiting, items.
     pub queue: Option<f64>,
     /// Latency over the promised one.
@@ -69,6 +71,23 @@ pub struct Situation<'a> {
     pub cpu_utilization: Option<f64>,
     /// Too little of it was seen to size it.
     pub young: bool,
+    /// What the rule says that a replay of the own past chose.
+    pub tuned: Option<Tuned>,
+}
+
+/// What a tuned rule asks for now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuned {
+    /// Replicas.
+    pub replicas: u32,
+    /// Load that the rule sees ahead, units/s: the median of its peak.
+    pub median: f64,
+    /// Load that these replicas are for, and the share of what may come that is below it.
+    pub planned: (f64, f64),
+    /// Seconds that a need is held after it was last seen.
+    pub hold_s: u32,
+    /// Seconds ahead that it looks.
+    pub lead_s: u32,
 }
 
 /// A size with its reasons.
@@ -149,7 +168,18 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
     };
     let each = capacity * planned.utilization;
     let need = |load: f64| (load / each).ceil().clamp(0.0, MOST_REPLICAS) as u32;
-    let forecast = need(planned.load);
+    // What was tuned knows this workload's own errors; what is announced or asked for besides is known to the outlook alone.
+    let beside = situation.from_callers > 0.0 || situation.headroom.is_some() || situation.surge_near;
+    let (forecast, median, hold) = match situation.tuned {
+        Some(tuned) => {
+            basis.demand_planned = Some(tuned.planned.0);
+            basis.quantile = tuned.planned.1;
+            basis.lead_s = f64::from(tuned.lead_s);
+            let outlook = if beside { need(planned.load) } else { 0 };
+            (tuned.replicas.max(outlook), tuned.median, SignedDuration::from_secs(i64::from(tuned.hold_s)))
+        }
+        None => (need(planned.load), planned.median, hold_window(situation.lead.startup_s)),
+    };
     basis.reason = if situation.load_is_cpu || situation.capacity_source == CapacitySource::Unknown {
         SizingReason::CpuOnly
     } else {
@@ -162,7 +192,7 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
         basis.reason = SizingReason::New;
         desired
     } else {
-        let held = remember_need(needs, situation.at, raw, hold_window(situation.lead.startup_s));
+        let held = remember_need(needs, situation.at, raw, hold);
         let wanted = raw.max(held.min(desired));
         if wanted > raw {
             basis.reason = SizingReason::HeldHigh;
@@ -173,7 +203,7 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
     if replicas != wanted {
         basis.reason = SizingReason::Bounds;
     }
-    let p50_need = situation.bounds.clamp(need(planned.median)).min(replicas);
+    let p50_need = situation.bounds.clamp(need(median)).min(replicas);
     Sized { replicas, p50_need, basis }
 }
 
@@ -186,7 +216,9 @@ fn escalated(situation: &Situation<'_>, forecast: u32, capacity: f64, need: impl
         }
     };
     let now = situation.load_now.unwrap_or(0.0);
-    raise(need(now), SizingReason::PresentDemand);
+    // Who is tuned has seen the present already, and how much room it needs.
+    let present = if situation.tuned.is_some() { (now / capacity).ceil().clamp(0.0, MOST_REPLICAS) as u32 } else { need(now) };
+    raise(present, SizingReason::PresentDemand);
     // Work that waits is done beside what arrives, before twice a start-up has passed.
     let drain_s = DRAIN_S.max(2.0 * situation.lead.startup_s);
     let waiting = situation.queue.filter(|q| q.is_finite() && *q > 0.0 && !situation.load_is_cpu).unwrap_or(0.0);

@@ -30,6 +30,8 @@ fn situation(outlook: &Outlook) -> Situation<'_> {
         throttling: None,
         cpu_utilization: None,
         young: false,
+        surge_near: false,
+        tuned: None,
     }
 }
 

@@ -20,6 +20,12 @@ pub struct Noise {
 }
 
 impl Noise {
+    /// What a load that has held for long comes to; `rate` is below `capacity`.
+    #[must_use]
+    pub fn steady(rate: f64, capacity: f64) -> Self {
+        Self { mean: rate / (2.0 * (capacity - rate)).max(f64::MIN_POSITIVE) }
+    }
+
     /// Lets `seconds` pass at `rate` units/s arriving and `capacity` units/s served: an implicit step of
     /// `d mean / dt = rate - capacity * 2 mean / (1 + 2 mean)`, whose fixed point is the mean of the steady state, `rate / 2(capacity - rate)`.
     #[must_use]
