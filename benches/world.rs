@@ -150,7 +150,7 @@ fn signals(targets: usize, now: Timestamp) -> Signals {
                         middle: tier(name, target, 300, MIDDLE_SAMPLES),
                         coarse: name.keeps_coarse().then(|| tier(name, target, 3600, COARSE_SAMPLES)),
                     };
-                    (name.clone(), Signal { history: Arc::new(history), source: "ingress-nginx".into(), faults: Vec::new() })
+                    (name.clone(), Signal { history: Arc::new(history), newest: None, source: "ingress-nginx".into(), faults: Vec::new() })
                 })
                 .collect();
             (key(target), of_target)

@@ -235,7 +235,12 @@ fn signals(naming: Naming, name: &str) -> BTreeMap<SignalName, Signal> {
         let fine = Series { start, step_s: 60, values: (0u8..180).map(|m| value(f32::from(m))).collect() };
         let middle_start = now() - SignedDuration::from_mins(5 * 575);
         let middle = Series { start: middle_start, step_s: 300, values: vec![value(0.0); 576] };
-        Signal { history: Arc::new(History { fine, middle, coarse: None }), source: naming("ingress-nginx").into(), faults: Vec::new() }
+        Signal {
+            history: Arc::new(History { fine, middle, coarse: None }),
+            newest: None,
+            source: naming("ingress-nginx").into(),
+            faults: Vec::new(),
+        }
     };
     let mut all = BTreeMap::from([
         (SignalName::Demand, signal(|minute| 100.0 + minute)),

@@ -37,13 +37,15 @@ pub enum SignalName {
     LlmWaiting,
     /// vLLM requests running, count.
     LlmRunning,
+    /// Replicas that were ready, mean over the interval.
+    Ready,
     /// A signal the team named.
     Custom(Arc<str>),
 }
 
 impl SignalName {
     /// The shipped signals, in the order they are shown.
-    pub const SHIPPED: [Self; 12] = [
+    pub const SHIPPED: [Self; 13] = [
         Self::Demand,
         Self::Cpu,
         Self::Throttling,
@@ -56,6 +58,7 @@ impl SignalName {
         Self::GpuDuty,
         Self::LlmWaiting,
         Self::LlmRunning,
+        Self::Ready,
     ];
 
     /// The name people and the model use.
@@ -74,6 +77,7 @@ impl SignalName {
             Self::GpuDuty => "gpu_duty",
             Self::LlmWaiting => "llm_waiting",
             Self::LlmRunning => "llm_running",
+            Self::Ready => "ready",
             Self::Custom(name) => name,
         }
     }
@@ -88,7 +92,7 @@ impl SignalName {
             Self::Memory => "bytes",
             Self::Latency => "s",
             Self::Queue => "items",
-            Self::Restarts | Self::OomKills | Self::LlmWaiting | Self::LlmRunning => "count",
+            Self::Restarts | Self::OomKills | Self::LlmWaiting | Self::LlmRunning | Self::Ready => "count",
             Self::Custom(_) => "",
         }
     }
@@ -111,6 +115,9 @@ impl fmt::Display for SignalName {
 pub struct Signal {
     /// History; shared, since a snapshot is frozen and the next one only extends it.
     pub history: Arc<History>,
+    /// What was read last, where that was after the newest minute of the history: a look between two ticks sees what is, and the history keeps its grid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<(Timestamp, f32)>,
     /// Which template answered (`ingress-nginx`, `istio`, …), for the record.
     pub source: Arc<str>,
     /// What was wrong with this tick's samples, if anything.
@@ -121,14 +128,16 @@ impl Signal {
     /// The newest value, if it is not older than `stale_after`.
     #[must_use]
     pub fn fresh(&self, now: Timestamp, stale_after: SignedDuration) -> Option<f64> {
-        let (at, value) = self.history.latest()?;
-        (now.duration_since(at) <= stale_after).then_some(f64::from(value))
+        let (at, value) = self.latest()?;
+        (now.duration_since(at) <= stale_after).then_some(value)
     }
 
     /// The newest value however old, with its time.
     #[must_use]
     pub fn latest(&self) -> Option<(Timestamp, f64)> {
-        self.history.latest().map(|(at, value)| (at, f64::from(value)))
+        let minute = self.history.latest();
+        let newest = self.newest.filter(|(at, _)| minute.is_none_or(|(minute, _)| *at > minute));
+        newest.or(minute).map(|(at, value)| (at, f64::from(value)))
     }
 }
 

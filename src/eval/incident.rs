@@ -119,6 +119,8 @@ pub struct DemandSamples {
     pub samples: Vec<(u32, f64)>,
     /// What metrics show of it.
     pub observe: Observe,
+    /// Whether the rate is the mean of the last ten minutes, instead of what was recorded step by step.
+    pub smooth: bool,
 }
 
 /// Something that goes wrong for a time.

@@ -2,14 +2,16 @@
 //!
 //! # The rule
 //!
-//! A sample stands for its own interval: what was offered from its time until the next. When it begins, the rate leaves the level it has
-//! and moves to the sample's in a straight line that takes as long as the step before it, at most ten minutes; there it stays until the next
-//! sample begins. So
+//! A sample stands for its own interval: what was offered from its time until the next. A series that is [`coarse`] or was scaled is a rate, and the
+//! grain of its samples says nothing of how a service of this size would see it: the rate of a second is the mean of the samples that held over
+//! the last ten minutes.
 //!
-//! - a series of ten minutes and more is the mean of its samples held, taken over the last ten minutes;
-//! - a finer series keeps its shape, its peaks and its sum, one step late: it is interpolated towards a sample only after that sample has begun;
-//! - a series by the second is what it is;
-//! - a gap holds the last rate, and what comes after it is reached within ten minutes.
+//! A series that counts just this service (`smooth: false`) keeps its grain. When a sample begins, the rate leaves the level it has and moves to the
+//! sample's in a straight line that takes as long as the step before it, at most ten minutes; there it stays until the next sample begins. So it
+//! keeps its shape, its peaks and its sum, one step late: it is interpolated towards a sample only after that sample has begun. A series by the
+//! second is what it is.
+//!
+//! A gap holds the last rate, and what comes after it is reached within ten minutes.
 //!
 //! Nothing looks ahead: not at the next sample's value, and not at when it will come. A policy that sees the rate up to a second therefore knows
 //! nothing of what the recording says of later ones. Left out: the noise of single arrivals, which are drawn from this rate.
@@ -23,12 +25,55 @@ pub const SMOOTHED_OVER_S: u32 = 600;
 /// Spacings on either side that say what spacing is usual at a place.
 const NEIGHBOURS: usize = 7;
 
+/// Samples further apart than this are means of their time, and no counts of what a scrape sees.
+const COARSE_S: u32 = 15;
+
+/// Whether most samples are more than a scrape apart.
+#[must_use]
+pub fn coarse(samples: &[(u32, f64)]) -> bool {
+    let mut steps: Vec<u32> = samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+    steps.sort_unstable();
+    steps.get(steps.len() / 2).is_none_or(|usual| *usual > COARSE_S)
+}
+
 /// The rate from `from_s` until `to_s` (not included), seconds from the incident's start, which is the Unix second `start_s`; one value a second.
 /// Before the first sample its value holds, after the last the last.
 #[must_use]
-pub fn rate(samples: &DemandSamples, start_s: i64, from_s: u32, to_s: u32) -> RateSeries {
+pub fn rate(demand: &DemandSamples, start_s: i64, from_s: u32, to_s: u32) -> RateSeries {
+    let rates = match demand.samples.first() {
+        None => Vec::new(),
+        Some(_) if demand.smooth => smoothed(&demand.samples, from_s, to_s),
+        Some(_) => moved(&demand.samples, from_s, to_s),
+    };
+    RateSeries { start_s: start_s.saturating_add(i64::from(from_s)), step_s: 1, rates: rates.into() }
+}
+
+/// In each second the mean of what held over the last ten minutes, that second among them.
+fn smoothed(samples: &[(u32, f64)], from_s: u32, to_s: u32) -> Vec<f32> {
+    let begun_s = i64::from(from_s) - i64::from(SMOOTHED_OVER_S);
+    let mut next = 0;
+    let held: Vec<f64> = (begun_s..i64::from(to_s))
+        .map(|second| {
+            while samples.get(next + 1).is_some_and(|(at, _)| i64::from(*at) <= second) {
+                next += 1;
+            }
+            samples[next].1
+        })
+        .collect();
+    let window = SMOOTHED_OVER_S as usize;
+    let mut sum: f64 = held.iter().take(window).sum();
+    let mean = |(entered, left): (&f64, &f64)| {
+        sum += entered - left;
+        // Sums that go up and down carry the last digit's noise along; a rate is never below zero.
+        (sum / window as f64).max(0.0) as f32
+    };
+    held.iter().skip(window).zip(&held).map(mean).collect()
+}
+
+/// What was recorded, step by step.
+fn moved(samples: &[(u32, f64)], from_s: u32, to_s: u32) -> Vec<f32> {
     let mut rates = Vec::with_capacity(to_s.saturating_sub(from_s) as usize);
-    let mut rest = samples.samples.iter().copied().peekable();
+    let mut rest = samples.iter().copied().peekable();
     if let Some(&(first, value)) = rest.peek() {
         let mut move_ = Move { from: value, to: value, begun: first, over: 1 };
         let mut before = first;
@@ -40,7 +85,7 @@ pub fn rate(samples: &DemandSamples, start_s: i64, from_s: u32, to_s: u32) -> Ra
             rates.push(move_.at(second) as f32);
         }
     }
-    RateSeries { start_s: start_s.saturating_add(i64::from(from_s)), step_s: 1, rates: rates.into() }
+    rates
 }
 
 /// Where the recording has nothing up to `until_s`: `(from, until)` in seconds from the incident's start. There the rate goes on and metrics show
@@ -61,26 +106,6 @@ pub fn gaps(samples: &DemandSamples, until_s: u32) -> Vec<(u32, u32)> {
         (u64::from(pair[1].saturating_sub(pair[0])) * 2 > u64::from(usual) * 3 && from < until).then_some((from, until))
     };
     times.windows(2).enumerate().filter_map(gap).collect()
-}
-
-/// Each sample as the mean of those that began within the last ten minutes, itself among them: the noise of few events is not scaled up with them.
-#[must_use]
-pub fn smoothed(samples: &[(u32, f64)]) -> Vec<(u32, f64)> {
-    let mut first = 0;
-    let mut sum = 0.0;
-    samples
-        .iter()
-        .enumerate()
-        .map(|(index, &(at, value))| {
-            sum += value;
-            while samples[first].0 + SMOOTHED_OVER_S <= at {
-                sum -= samples[first].1;
-                first += 1;
-            }
-            // Sums that go up and down carry the last digit's noise along; a rate is never below zero.
-            (at, (sum / (index - first + 1) as f64).max(0.0))
-        })
-        .collect()
 }
 
 /// The way from one level to the next.
@@ -112,7 +137,7 @@ mod tests {
     use super::*;
 
     fn demand(samples: &[(u32, f64)]) -> DemandSamples {
-        DemandSamples { samples: samples.to_vec(), observe: Observe::Offered }
+        DemandSamples { samples: samples.to_vec(), observe: Observe::Offered, smooth: false }
     }
 
     fn rates(samples: &[(u32, f64)], from_s: u32, to_s: u32) -> Vec<f32> {
@@ -170,11 +195,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_scaled_is_smoothed_over_ten_minutes_of_its_past() {
+    fn a_smoothed_rate_is_the_mean_of_ten_minutes() {
         let samples: Vec<(u32, f64)> = (0..40).map(|i| (i * 60, if i == 20 { 100.0 } else { 0.0 })).collect();
-        let smooth: Vec<f64> = smoothed(&samples).iter().map(|(_, value)| *value).collect();
-        assert_eq!((smooth[19], smooth[20], smooth[29], smooth[30]), (0.0, 10.0, 10.0, 0.0));
-        assert_eq!(smoothed(&[(0, 4.0), (1800, 8.0)]), [(0, 4.0), (1800, 8.0)], "a coarse series has one sample in ten minutes");
+        let whole = rate(&DemandSamples { smooth: true, ..demand(&samples) }, 0, 0, 2400);
+        let rates = &whole.rates;
+        assert_eq!((rates[1199], rates[1229], rates[1259], rates[1799]), (0.0, 5.0, 10.0, 10.0));
+        assert!(rates[1859] < 1e-3 && (rates.iter().sum::<f32>() - 6000.0).abs() < 1.0, "the peak's sum is kept");
+        let part = rate(&DemandSamples { smooth: true, ..demand(&samples) }, 0, 1300, 1500);
+        assert!(part.rates.iter().zip(&rates[1300..1500]).all(|(a, b)| (a - b).abs() < 1e-3), "wherever it is cut");
+        assert!(coarse(&samples) && !coarse(&[(0, 1.0), (1, 2.0), (2, 3.0)]));
     }
 
     fn any_samples() -> impl Strategy<Value = Vec<(u32, f64)>> {
@@ -193,16 +222,16 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_of_the_future_changes_the_past(
-            samples in any_samples(), others in any_samples(), keep in any::<prop::sample::Index>(), scaled in any::<bool>(),
+            samples in any_samples(), others in any_samples(), keep in any::<prop::sample::Index>(), smooth in any::<bool>(),
         ) {
             let kept = keep.index(samples.len()) + 1;
             let now = samples[kept - 1].0;
             let later = others.iter().map(|(at, value)| (now + at, *value));
             let other: Vec<(u32, f64)> = samples[..kept].iter().copied().chain(later).collect();
-            let shaped = |samples: &[(u32, f64)]| if scaled { smoothed(samples) } else { samples.to_vec() };
             let until = now + others[0].0;
             let until = samples.get(kept).map_or(until, |(at, _)| until.min(*at));
-            prop_assert_eq!(rates(&shaped(&samples), 0, until), rates(&shaped(&other), 0, until));
+            let shaped = |samples: &[(u32, f64)]| rate(&DemandSamples { smooth, ..demand(samples) }, 0, 0, until).rates.to_vec();
+            prop_assert_eq!(shaped(&samples), shaped(&other));
         }
 
         #[test]

@@ -42,7 +42,7 @@ pub(crate) fn incident(name: &str, tag: &str, startup_s: u32) -> Incident {
         resources: ContainerResources::default(),
         startup: StartUp { p50_s: f64::from(startup_s), p95_s: f64::from(startup_s) },
         service: ServiceSpec { capacity: CAPACITY, ..web() },
-        demand: Some(DemandSamples { samples: vec![(0, 400.0)], observe: Observe::Offered }),
+        demand: Some(DemandSamples { samples: vec![(0, 400.0)], observe: Observe::Offered, smooth: false }),
         startup_cpu: None,
         slo_latency_s: 0.25,
         criticality: Criticality::High,

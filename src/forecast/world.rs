@@ -143,6 +143,6 @@ pub(crate) fn add(snapshot: &mut Snapshot, name: &str, replicas: u32, declared: 
 
 /// Gives a target a signal.
 pub(crate) fn signal(snapshot: &mut Snapshot, key: &TargetKey, name: SignalName, history: History) {
-    let signal = Signal { history: Arc::new(history), source: "test".into(), faults: vec![] };
+    let signal = Signal { history: Arc::new(history), newest: None, source: "test".into(), faults: vec![] };
     snapshot.signals.entry(key.clone()).or_default().insert(name, signal);
 }

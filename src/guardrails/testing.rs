@@ -244,7 +244,7 @@ impl Setup {
         for minute in (0..=120).rev() {
             history.push_minute(minutes_ago(minute), value(minute));
         }
-        let signal = Signal { history: Arc::new(history), source: "test".into(), faults: Vec::new() };
+        let signal = Signal { history: Arc::new(history), newest: None, source: "test".into(), faults: Vec::new() };
         self.snapshot.signals.entry(target.clone()).or_default().insert(name, signal);
     }
 

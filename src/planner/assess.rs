@@ -19,8 +19,8 @@ use crate::forecast::load_signal;
 use crate::hpa::{DEFAULT_CPU_TARGET_PERCENT, DEFAULT_TOLERANCE_MILLI, HpaSettings, PodMetrics, recommend};
 use crate::scheduling::feasible;
 use crate::sizing::{
-    Load, ResourceEvidence, Situation, capacity_of, lead, learn_capacity, learn_cpu, learn_oom_kills, learn_startup, observed_service,
-    tuned,
+    Load, ResourceEvidence, SeenBefore, Situation, capacity_of, lead, learn_capacity, learn_cpu, learn_oom_kills, learn_startup,
+    observed_service, tuned,
 };
 
 /// The interval at which a next decision can be made, seconds: the agent loop's minute.
@@ -98,9 +98,16 @@ impl<'a> Assessor<'a> {
         if first_look {
             if !load_is_cpu {
                 let settled = workload.rollout == Rollout::Complete;
-                let seen = Load { demand: load_now, cpu, latency_ratio, errors, throttling, ready, settled };
-                let past = load_history.zip(signal(&SignalName::Cpu)).map(|(demand, cpu)| (&*demand.history, &*cpu.history));
-                learn_capacity(&mut memory.capacity, &seen, past);
+                let seen = Load { demand: load_now, cpu, latency_ratio, errors, throttling, ready: f64::from(ready), settled };
+                let history = |name: &SignalName| signal(name).map(|signal| &*signal.history);
+                let before = load_history.zip(history(&SignalName::Cpu)).map(|(demand, cpu)| SeenBefore {
+                    demand: &demand.history,
+                    cpu,
+                    latency: history(&SignalName::Latency).filter(|_| group.slo.is_some()),
+                    ready: history(&SignalName::Ready),
+                    promised_s: group.slo.map_or(0.0, |slo| slo.latency.seconds()),
+                });
+                learn_capacity(&mut memory.capacity, &seen, before.as_ref());
             }
             if let Some(cores) = each(cpu) {
                 learn_cpu(&mut memory.usage, cores);
@@ -125,7 +132,7 @@ impl<'a> Assessor<'a> {
             let tuning = memory.tuning.as_ref()?;
             let service = observed_service(&slo, capacity?, signal(&SignalName::Latency));
             load_now.and(load_history)?;
-            tuned(tuning, &mut memory.peak_watch, &load_history?.history, &service, &slo, bounds, now)
+            tuned(tuning, &mut memory.peak_watch, load_history?, &service, &slo, bounds, now)
         };
         let tuned = if load_is_cpu { None } else { by_tuning() };
         let surge_near = group.surges.iter().any(|surge| surge.start >= now && surge.start.duration_since(now) <= SURGE_NEAR);

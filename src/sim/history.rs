@@ -98,6 +98,8 @@ impl Tier {
                 0.0,
                 0.0,
                 0.0,
+                // How many served is nobody's to know: it would tell what one of them can.
+                f64::NAN,
             ];
             values.map(|value| value as f32)
         };

@@ -45,6 +45,7 @@ struct Kept {
 #[derive(Debug)]
 struct KeptSignal {
     history: Arc<History>,
+    newest: Option<(Timestamp, f32)>,
     /// What was wrong with the newest sample.
     fault: Option<SampleFault>,
 }
@@ -56,7 +57,10 @@ impl SimMetrics {
         let past = shared.look(history::past);
         let keep = |signals: BTreeMap<SignalName, History>| Kept {
             minutes: 0,
-            signals: signals.into_iter().map(|(name, history)| (name, KeptSignal { history: Arc::new(history), fault: None })).collect(),
+            signals: signals
+                .into_iter()
+                .map(|(name, history)| (name, KeptSignal { history: Arc::new(history), newest: None, fault: None }))
+                .collect(),
         };
         let kept = past.into_iter().map(|(key, signals)| (key, keep(signals))).collect();
         Self { shared, kept: Mutex::new(kept) }
@@ -80,6 +84,7 @@ impl Metrics for SimMetrics {
                     silent += 1;
                 } else {
                     kept.extend(world, index, now);
+                    kept.read(world, index, now);
                 }
             }
             let shown = kept.iter().filter(|(key, _)| workloads.contains_key(*key)).map(|(key, kept)| (key.clone(), kept.show(now)));
@@ -128,11 +133,26 @@ impl Kept {
         }
     }
 
+    /// Takes in what the last scrape shows, unless metrics are late.
+    fn read(&mut self, world: &World, index: usize, now: Timestamp) {
+        let workload = &world.workloads[index];
+        let late = late_s(world, &workload.spec.key, now) > 0;
+        let Some((scraped, values)) = workload.reading(now.as_second()).filter(|_| !late) else { return };
+        let at = time(scraped);
+        for (position, name) in SIGNALS.iter().enumerate() {
+            let Some(signal) = self.signals.get_mut(name) else { continue };
+            match report(world, &workload.spec.key, name, at, values[position]) {
+                Ok(value) => signal.newest = Some((at, value)),
+                Err(fault) => signal.fault = fault.or(signal.fault),
+            }
+        }
+    }
+
     fn show(&self, now: Timestamp) -> BTreeMap<SignalName, Signal> {
         let show = |signal: &KeptSignal| {
             let stale = signal.history.fine.latest().is_none_or(|(at, _)| now.duration_since(at) > STALE);
             let faults = signal.fault.into_iter().chain(stale.then_some(SampleFault::Stale)).collect();
-            Signal { history: signal.history.clone(), source: SOURCE.into(), faults }
+            Signal { history: signal.history.clone(), newest: signal.newest, source: SOURCE.into(), faults }
         };
         self.signals.iter().map(|(name, signal)| (name.clone(), show(signal))).collect()
     }

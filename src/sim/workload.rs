@@ -26,7 +26,7 @@ const MEMORY_SPREAD: f64 = 0.02;
 const RETRY_SALT: u64 = 0x5EED_0F7E;
 
 /// What metrics there are of a workload, in the order of a [`Minute`].
-pub(super) const SIGNALS: [SignalName; 9] = [
+pub(super) const SIGNALS: [SignalName; 10] = [
     SignalName::Demand,
     SignalName::Cpu,
     SignalName::Throttling,
@@ -36,6 +36,7 @@ pub(super) const SIGNALS: [SignalName; 9] = [
     SignalName::Queue,
     SignalName::Restarts,
     SignalName::OomKills,
+    SignalName::Ready,
 ];
 
 /// The values of one minute, in the order of [`SIGNALS`]; `NaN` where there is none.
@@ -328,6 +329,11 @@ impl SimWorkload {
         (last.at > first.at).then(|| (last.cpu_s - first.cpu_s) / (last.at - first.at) as f64)
     }
 
+    /// What the scrapes of the last minute make of it, and when the last of them was.
+    pub(super) fn reading(&self, now: i64) -> Option<(i64, Minute)> {
+        Some((self.scrapes.back()?.at, self.minute(now)?))
+    }
+
     fn minute(&self, now: i64) -> Option<Minute> {
         let (first, last) = (self.scrapes.front()?, self.scrapes.back()?);
         let seconds = (last.at - first.at) as f64;
@@ -347,6 +353,7 @@ impl SimWorkload {
             last.waiting as f64,
             restarts(false, 300),
             restarts(true, 3600),
+            (last.ready_s - first.ready_s) as f64 / seconds,
         ];
         Some(values.map(|value| value as f32))
     }

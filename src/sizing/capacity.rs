@@ -1,8 +1,10 @@
 //! What one replica can serve: declared, or learned from the CPU that a unit of demand costs.
 
+use jiff::Timestamp;
+
 use crate::domain::memory::CapacityMemory;
 use crate::domain::plan::CapacitySource;
-use crate::domain::series::History;
+use crate::domain::series::{History, Series};
 use crate::domain::workload::ContainerResources;
 
 /// What fades of the sums in a minute: half in six hours, so that a cheaper release shows within a day.
@@ -31,8 +33,8 @@ pub struct Load {
     pub errors: Option<f64>,
     /// Share of periods throttled.
     pub throttling: Option<f64>,
-    /// Ready replicas.
-    pub ready: u32,
+    /// Ready replicas; a mean over the interval.
+    pub ready: f64,
     /// No rollout in progress: all pods are alike.
     pub settled: bool,
 }
@@ -42,11 +44,11 @@ impl Load {
     /// CPU says is done is less than what is asked for.
     fn strained(&self, cpu_per_unit: Option<f64>) -> Option<f64> {
         let slow = self.settled
-            && self.ready > 0
+            && self.ready >= 1.0
             && self.latency_ratio.is_some_and(|r| r > 1.5)
             && self.throttling.is_none_or(|t| t <= MOST_THROTTLING);
         let done = self.cpu.filter(|_| slow)? / cpu_per_unit?;
-        let each = done / f64::from(self.ready);
+        let each = done / self.ready;
         (each.is_finite() && each > 0.0 && self.demand? >= 0.97 * done).then_some(each)
     }
 
@@ -59,32 +61,92 @@ impl Load {
     }
 }
 
-/// Weight of one minute of strain.
-const STRAINED_GAIN: f64 = 0.2;
-/// A replica is trusted with so much more than the most it was seen to serve well: nobody has seen it carry more.
-const TRUSTED_BEYOND: f64 = 1.15;
+/// What a target's signals showed before it was first looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenBefore<'a> {
+    /// Demand.
+    pub demand: &'a History,
+    /// CPU.
+    pub cpu: &'a History,
+    /// Latency.
+    pub latency: Option<&'a History>,
+    /// Ready replicas.
+    pub ready: Option<&'a History>,
+    /// Latency that is promised, seconds.
+    pub promised_s: f64,
+}
 
-/// Learns from one minute. With nothing learned yet, the minutes of both histories teach first: CPU per unit needs no replica count.
-pub fn learn_capacity(memory: &mut CapacityMemory, load: &Load, past: Option<(&History, &History)>) {
-    if memory.samples == 0
-        && let Some((demand, cpu)) = past
-    {
-        let cpu_at = |at| cpu.fine.window(at, jiff::SignedDuration::from_secs(60)).last().copied();
-        for (index, demand_seen) in demand.fine.values.iter().enumerate() {
-            if let Some(cpu_seen) = cpu_at(demand.fine.time(index)) {
-                weigh(memory, f64::from(*demand_seen), f64::from(cpu_seen));
-            }
+impl SeenBefore<'_> {
+    /// Samples of the days before, then the minutes of the last hours, each as far as demand is known.
+    fn loads(&self) -> impl Iterator<Item = Load> {
+        let minutes_from = self.demand.fine.start;
+        let days = self.tier(|history| &history.middle).filter(move |(at, _)| *at < minutes_from);
+        days.chain(self.tier(|history| &history.fine)).map(|(_, load)| load)
+    }
+
+    fn tier(&self, of: fn(&History) -> &Series) -> impl Iterator<Item = (Timestamp, Load)> {
+        let demand = of(self.demand);
+        let step = jiff::SignedDuration::from_secs(i64::from(demand.step_s));
+        let value = move |history: Option<&History>, at| {
+            of(history?).window(at, step).last().copied().filter(|value| value.is_finite()).map(f64::from)
+        };
+        (0..demand.values.len()).filter(|index| demand.values[*index].is_finite()).map(move |index| {
+            let at = demand.time(index);
+            let ready = value(self.ready, at).unwrap_or(0.0);
+            let load = Load {
+                demand: Some(f64::from(demand.values[index])),
+                cpu: value(Some(self.cpu), at),
+                latency_ratio: value(self.latency, at).map(|latency| latency / self.promised_s.max(1e-3)),
+                errors: None,
+                throttling: None,
+                ready,
+                // A mean that is no count is one over a change.
+                settled: (ready - ready.round()).abs() < UNSETTLED,
+            };
+            (at, load)
+        })
+    }
+}
+
+/// How far from a whole number a mean of ready replicas may be.
+const UNSETTLED: f64 = 0.02;
+/// Weight of one sample of strain that shows more than was known; and of one that shows less, which may have been strained for a part of its time.
+const STRAINED_GAIN: (f64, f64) = (0.5, 0.05);
+/// A replica is trusted with so much more than the most it was seen to serve well: nobody has seen it carry more.
+const TRUSTED_BEYOND: f64 = 1.1;
+
+/// Learns from one minute. With nothing learned yet, what was seen before teaches first.
+pub fn learn_capacity(memory: &mut CapacityMemory, load: &Load, before: Option<&SeenBefore<'_>>) {
+    if let Some(before) = before.filter(|_| memory.samples == 0) {
+        // Twice, since strain can be read from CPU only when it is known what a unit costs.
+        for load in before.loads() {
+            learn(memory, &load);
+        }
+        let cost = memory.cpu_per_unit;
+        for load in before.loads() {
+            strain(memory, &load, cost);
         }
     }
-    if let Some(each) = load.strained(memory.cpu_per_unit) {
-        memory.strained = Some(memory.strained.map_or(each, |known| known + STRAINED_GAIN * (each - known)));
+    strain(memory, load, memory.cpu_per_unit);
+    learn(memory, load);
+}
+
+fn strain(memory: &mut CapacityMemory, load: &Load, cpu_per_unit: Option<f64>) {
+    if let Some(each) = load.strained(cpu_per_unit) {
+        memory.strained = Some(memory.strained.map_or(each, |known| {
+            let gain = if each > known { STRAINED_GAIN.0 } else { STRAINED_GAIN.1 };
+            known + gain * (each - known)
+        }));
     }
+}
+
+fn learn(memory: &mut CapacityMemory, load: &Load) {
     let Some(demand) = load.demand.filter(|_| load.in_line()) else { return };
     if let Some(cpu) = load.cpu {
         weigh(memory, demand, cpu);
     }
-    if load.ready > 0 && demand.is_finite() && load.latency_ratio.is_some() {
-        let each = demand / f64::from(load.ready);
+    if load.ready >= 1.0 && demand.is_finite() && load.latency_ratio.is_some() {
+        let each = demand / load.ready;
         memory.served_well = Some(memory.served_well.map_or(each, |best| (best * BEST_FADE).max(each)));
     }
 }
@@ -148,7 +210,7 @@ mod tests {
     }
 
     fn load(demand: f64, cpu: f64) -> Load {
-        Load { demand: Some(demand), cpu: Some(cpu), latency_ratio: Some(0.3), ready: 4, settled: true, ..Default::default() }
+        Load { demand: Some(demand), cpu: Some(cpu), latency_ratio: Some(0.3), ready: 4.0, settled: true, ..Default::default() }
     }
 
     #[test]
@@ -199,8 +261,9 @@ mod tests {
             demand.push_minute(at, 100.0);
             cpu.push_minute(at, 1.0);
         }
+        let before = SeenBefore { demand: &demand, cpu: &cpu, latency: None, ready: None, promised_s: 0.25 };
         let mut memory = CapacityMemory::default();
-        learn_capacity(&mut memory, &Load::default(), Some((&demand, &cpu)));
+        learn_capacity(&mut memory, &Load::default(), Some(&before));
         let (capacity, _) = capacity_of(&mut memory, None, &resources(), false);
         assert!((capacity.unwrap() - 50.0).abs() < 1e-6, "{capacity:?}");
     }

@@ -6,7 +6,7 @@ use super::least_cost::CostOfLoad;
 use super::replicas::Tuned;
 use crate::domain::limits::{Bounds, Slo};
 use crate::domain::memory::{PeakWatch, Tuning, TuningRule};
-use crate::domain::series::{History, quantile};
+use crate::domain::series::quantile;
 use crate::domain::signal::Signal;
 use crate::domain::units::Bytes;
 use crate::forecast::peak::{View, forecast, watch};
@@ -45,13 +45,13 @@ pub fn observed_service(slo: &Slo, capacity: f64, latency: Option<&Signal>) -> S
 pub fn tuned(
     tuning: &Tuning,
     seen: &mut PeakWatch,
-    history: &History,
+    load: &Signal,
     service: &ServiceSpec,
     slo: &Slo,
     bounds: Bounds,
     now: Timestamp,
 ) -> Option<Tuned> {
-    let view = View::of(history);
+    let view = View::of(load);
     if seen.width <= 0.0 {
         seen.width = tuning.width;
     }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::{GroupPass, Pass};
 use crate::domain::memory::GateMemory;
 use crate::domain::names::{GroupId, ProposalId, TargetKey};
-use crate::domain::plan::SizingReason;
 use crate::domain::proposal::{Change, Origin, Proposal};
 use crate::domain::record::{Asked, DialogueSummary, Fate, Judged, Usage};
 use crate::domain::review::{Review, Verdict};
@@ -108,16 +107,10 @@ pub(super) fn was_rejected(queued: &QueuedProposal, wanted: &Change, snapshot: &
         && queued.decisions.iter().any(|decision| decision.verdict == DecisionVerdict::Reject && lately(decision.at))
 }
 
-/// What a reflex pass acts on: replicas that present metrics ask for beyond what there is. Removing capacity, resources and nodes stay on the minute.
+/// What a reflex pass acts on: replicas that what was read since the tick asks for. Removing capacity, resources and nodes stay on the minute.
 pub(super) fn reflexes(pass: &Pass, number: u32) -> Vec<Proposal> {
-    let urgent = |target: &TargetKey| {
-        pass.plan
-            .targets
-            .get(target)
-            .is_some_and(|p| matches!(p.basis.reason, SizingReason::PresentDemand | SizingReason::Backlog | SizingReason::CpuOnly))
-    };
     let ups = pass.plan.proposals.iter().filter(|p| match &p.change {
-        Change::Replicas(change) => change.to > change.from && urgent(&change.target),
+        Change::Replicas(change) => change.to > change.from,
         Change::Resources(_) | Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => false,
     });
     // Several passes follow one tick, and each counts its proposals from one.

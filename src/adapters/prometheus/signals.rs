@@ -136,7 +136,7 @@ const ROW: Template = Template {
 const BY_OWNER: Template = Template { join: JoinKey::Workload, native: false, ..ROW };
 
 /// All shipped signals, in order of preference within a signal.
-pub static SHIPPED: [Template; 27] = [
+pub static SHIPPED: [Template; 29] = [
     // ---- Demand, 1/s.
     // ingress-nginx: `nginx_ingress_controller_requests` counts every request it took, by the Service it went to (labels `namespace`,
     // `ingress`, `service`, `status`, `method`, `host`).
@@ -421,6 +421,29 @@ pub static SHIPPED: [Template; 27] = [
         source: "vllm",
         query: concat!("sum by (", pod!(), ") (avg_over_time(vllm:num_requests_running[$window]))"),
         ..ROW
+    },
+    // ---- Ready replicas, whose past tells what one of them was seen to serve. kube-state-metrics; else as many pods as used CPU.
+    Template {
+        signal: SignalName::Ready,
+        source: "kube-state-metrics",
+        join: JoinKey::Workload,
+        aggregate: Aggregate::Max,
+        scope: Some("namespace"),
+        query: "max by (namespace, exported_namespace, deployment, statefulset, prometheus_replica) (avg_over_time(kube_deployment_status_replicas_ready[$window]) or avg_over_time(kube_statefulset_status_replicas_ready[$window]))",
+        ..ROW
+    },
+    Template {
+        signal: SignalName::Ready,
+        source: "cadvisor",
+        aggregate: Aggregate::Max,
+        query: concat!(
+            "count by (",
+            owner!(),
+            ") (",
+            owned!(concat!("max by (", pod!(), r#") (rate(container_cpu_usage_seconds_total{container!="",container!="POD"}[$window]))"#)),
+            ")"
+        ),
+        ..BY_OWNER
     },
 ];
 

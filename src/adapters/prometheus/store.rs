@@ -19,6 +19,8 @@ const GIVES_WAY_AFTER: SignedDuration = SignedDuration::from_mins(10);
 pub struct Kept {
     /// Its history.
     pub history: Arc<History>,
+    /// What the last pass read, and when.
+    pub newest: Option<(Timestamp, f32)>,
     /// The source that was chosen; it is never mixed with another.
     pub source: Arc<str>,
     /// The label its series were joined on.
@@ -34,7 +36,7 @@ impl Kept {
     #[must_use]
     pub fn begin(feed: &Feed, joined_on: &'static str, now: Timestamp) -> Self {
         let history = Arc::new(History::new(minute(now), feed.keeps_coarse()));
-        Self { history, source: feed.source.clone(), joined_on, answered: now, filled: false }
+        Self { history, newest: None, source: feed.source.clone(), joined_on, answered: now, filled: false }
     }
 
     /// Whether another source may be chosen.
@@ -43,22 +45,15 @@ impl Kept {
         now.duration_since(self.answered) >= GIVES_WAY_AFTER
     }
 
-    /// Puts the value of this minute. Passes between two ticks fall into the same minute; the newest of them stands, so a reflex sees
-    /// what is rather than what was.
+    /// Puts in what was read. Of the passes that fall into one minute the first, the tick's, is the minute's sample, so that samples are a minute
+    /// apart; the last is kept beside.
     pub fn put(&mut self, at: Timestamp, value: f64) {
+        self.newest = Some((at, value as f32));
         let slot = minute(at);
         let history = Arc::make_mut(&mut self.history);
-        let fine = &mut history.fine;
-        match fine.end() {
-            Some(end) if end == slot => {
-                if let Some(last) = fine.values.last_mut() {
-                    *last = value as f32;
-                }
-            }
-            _ => {
-                make_room(history);
-                history.push_minute(slot, value as f32);
-            }
+        if history.fine.end().is_none_or(|end| end < slot) {
+            make_room(history);
+            history.push_minute(slot, value as f32);
         }
     }
 
@@ -147,12 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_pass_of_a_minute_stands_and_nothing_is_put_into_the_future() {
+    fn the_first_pass_of_a_minute_is_its_sample_and_the_last_is_kept_beside() {
         let mut kept = kept();
         kept.put(at(6_007), 1.0);
         kept.put(at(6_052), 2.0);
+        assert_eq!((kept.newest, &kept.history.fine.values[..]), (Some((at(6_052), 2.0)), &[1.0][..]));
         kept.put(at(6_067), 3.0);
-        assert_eq!(kept.history.fine.values, [2.0, 3.0]);
+        assert_eq!(kept.history.fine.values, [1.0, 3.0]);
         assert_eq!(kept.history.fine.end(), Some(at(6_060)));
         assert_eq!(kept.previous(at(6_067)), None, "its own minute is not the one before");
         assert_eq!(kept.previous(at(6_125)), Some(3.0));

@@ -68,13 +68,14 @@ pub fn view(store: &Store, index: &TargetIndex, answers: &[Answer], picks: &[Pic
         let mut own: BTreeMap<SignalName, Signal> = BTreeMap::new();
         for (name, kept) in store.kept.get(&target.key).into_iter().flatten() {
             let faults = faults.remove(&(position, name)).unwrap_or_default();
-            own.insert(name.clone(), Signal { history: kept.history.clone(), source: kept.source.clone(), faults });
+            own.insert(name.clone(), Signal { history: kept.history.clone(), newest: kept.newest, source: kept.source.clone(), faults });
         }
         // A team whose query is no PromQL sees its signal with that fault rather than not at all.
         for feed in unusable.iter().flat_map(|q| &q.feeds).filter(|f| f.is_for(&target.key)) {
             let empty = || Arc::new(History::new(Timestamp::UNIX_EPOCH, feed.keeps_coarse()));
             let signal = own.entry(feed.signal.clone()).or_insert_with(|| Signal {
                 history: empty(),
+                newest: None,
                 source: feed.source.clone(),
                 faults: Vec::new(),
             });

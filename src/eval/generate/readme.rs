@@ -101,7 +101,7 @@ spec:
       contention: 0                  # share of capacity lost for each further replica
       cpuPerUnit: 8m                 # core-seconds of a unit
       memory: {base: 200Mi, perUnit: 1Mi, leakPerHour: 0Mi}
-    demand: {series: web.csv, unit: 1/s, scale: 1, observe: Offered}
+    demand: {series: web.csv, unit: 1/s, scale: 1, smooth: true, observe: Offered}
     slo: {latency: 250ms}
     criticality: High                # default Medium
     dependsOn: [{name: api, ratio: 2}]

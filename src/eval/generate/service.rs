@@ -154,6 +154,7 @@ fn service(name: &str, startup: StartUpText, load: Option<Load>, capacity: f64) 
         series: format!("{name}.csv"),
         unit: "1/s".to_owned(),
         scale: 1.0,
+        smooth: Some(false),
         observe: Observe::Offered,
     });
     let document = WorkloadDocument {

@@ -208,9 +208,13 @@ pub struct DemandDocument {
     /// Its unit, a rate per second. Default: 1/s.
     #[serde(default = "per_second")]
     pub unit: String,
-    /// What each value is multiplied with; a scaled series is smoothed over ten minutes. Default: 1.
+    /// What each value is multiplied with. Default: 1.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub scale: f64,
+    /// Whether the rate is smoothed over ten minutes of its past. Default: true where it is scaled or its samples are more than 15 s apart; false
+    /// is for counts of just this service, whose minutes are as jagged as they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smooth: Option<bool>,
     /// Which rate metrics show. Default: Offered.
     #[serde(default, skip_serializing_if = "is_default")]
     pub observe: Observe,

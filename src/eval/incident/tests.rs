@@ -143,7 +143,10 @@ spec:
     let incident = read_yaml(bare).unwrap();
     assert_eq!((incident.title.as_str(), incident.time_zone.name(), incident.history_s), ("bare", "UTC", 3600));
     assert!(incident.pools.is_empty() && incident.faults.is_empty() && incident.expect == Expect::default());
-    assert_eq!(incident.workloads[0].demand.as_ref().unwrap().samples[1], (3600, 101.0), "not scaled, not smoothed");
+    assert_eq!(incident.workloads[0].demand.as_ref().unwrap().samples[1], (3600, 101.0), "not scaled");
+    assert!(incident.workloads[0].demand.as_ref().unwrap().smooth, "an hour's mean is smoothed");
+    let jagged = read_yaml(&bare.replace("{series: web.csv}", "{series: web.csv, smooth: false}")).unwrap();
+    assert!(!jagged.workloads[0].demand.as_ref().unwrap().smooth);
 }
 
 #[test]

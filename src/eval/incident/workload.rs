@@ -11,7 +11,7 @@ use crate::crd::error::quoted;
 use crate::domain::limits::Bounds;
 use crate::domain::units::{Bytes, GoDuration, Millicores};
 use crate::domain::workload::ContainerResources;
-use crate::eval::series::smoothed;
+use crate::eval::series::coarse;
 use crate::service::{MemorySpec, Retry, ServiceKind, ServiceSpec};
 
 /// As the custom resources have it.
@@ -111,7 +111,7 @@ pub(super) fn series_file<'a>(demand: &'a DemandDocument, at: &str) -> Result<&'
 }
 
 fn read_demand(document: &DemandDocument, samples: Vec<(u32, f64)>, at: &str) -> Result<DemandSamples, SpecError> {
-    let DemandDocument { series: _, unit, scale, observe } = document;
+    let DemandDocument { series: _, unit, scale, smooth, observe } = document;
     if !unit.ends_with("/s") {
         return Err(SpecError::new(
             &format_args!("{at}.demand.unit"),
@@ -119,16 +119,15 @@ fn read_demand(document: &DemandDocument, samples: Vec<(u32, f64)>, at: &str) ->
         ));
     }
     let scale = above_zero(*scale, &format_args!("{at}.demand.scale"), MOST_RATE)?;
+    #[expect(clippy::float_cmp, reason = "exactly 1 leaves the series as it was recorded")]
+    let as_recorded = scale == 1.0;
+    let smooth = smooth.unwrap_or(!as_recorded || coarse(&samples));
     let scaled = |(second, value): (u32, f64)| {
-        let value = within(value * scale, &format_args!("{at}.demand.scale"), 0.0, MOST_RATE)?;
+        let value = if as_recorded { value } else { within(value * scale, &format_args!("{at}.demand.scale"), 0.0, MOST_RATE)? };
         Ok((second, value))
     };
-    #[expect(clippy::float_cmp, reason = "exactly 1 leaves the series as it was recorded")]
-    if scale == 1.0 {
-        return Ok(DemandSamples { samples, observe: *observe });
-    }
-    let samples: Vec<(u32, f64)> = samples.into_iter().map(scaled).collect::<Result<_, SpecError>>()?;
-    Ok(DemandSamples { samples: smoothed(&samples), observe: *observe })
+    let samples = samples.into_iter().map(scaled).collect::<Result<_, SpecError>>()?;
+    Ok(DemandSamples { samples, observe: *observe, smooth })
 }
 
 fn read_service(document: &ServiceDocument, at: &str) -> Result<ServiceSpec, SpecError> {

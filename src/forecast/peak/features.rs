@@ -1,7 +1,8 @@
 //! What the regression sees at a moment: levels of the last minutes, slower levels, and the same time yesterday and a week ago.
 
 use super::levels::Levels;
-use crate::domain::series::{History, Series};
+use crate::domain::series::Series;
+use crate::domain::signal::Signal;
 
 /// Single minutes before the last that are looked at.
 const MINUTES: usize = 15;
@@ -11,6 +12,8 @@ const SPARSE: usize = 3;
 const OTHERS: usize = 10;
 /// How many numbers the regression sees.
 pub const FEATURES: usize = OTHERS + MINUTES + SPARSE;
+/// Seconds that a level stands for.
+const MINUTE_S: i64 = 60;
 /// Seconds of a day.
 const DAY_S: i64 = 86_400;
 
@@ -20,6 +23,8 @@ pub struct View {
     fine: Levels,
     middle: Levels,
     coarse: Option<Levels>,
+    /// What was read after the last minute: second, and level over the minute before it.
+    newest: Option<(i64, f64)>,
 }
 
 /// What is seen at one moment.
@@ -45,15 +50,21 @@ impl Seen {
 impl View {
     /// A live signal.
     #[must_use]
-    pub fn of(history: &History) -> Self {
-        Self { fine: Levels::of(&history.fine), middle: Levels::of(&history.middle), coarse: history.coarse.as_ref().map(Levels::of) }
+    pub fn of(signal: &Signal) -> Self {
+        let history = &signal.history;
+        Self {
+            fine: Levels::of(&history.fine),
+            middle: Levels::of(&history.middle),
+            coarse: history.coarse.as_ref().map(Levels::of),
+            newest: signal.newest.map(|(at, level)| (at.as_second(), f64::from(level))),
+        }
     }
 
     /// A long past by the minute, with hours before it.
     #[must_use]
     pub fn of_past(minutes: &Series, coarse: Option<&Series>) -> Self {
         let fine = Levels::of(minutes);
-        Self { middle: fine.clone(), fine, coarse: coarse.map(Levels::of) }
+        Self { middle: fine.clone(), fine, coarse: coarse.map(Levels::of), newest: None }
     }
 
     /// Levels by the minute.
@@ -65,14 +76,19 @@ impl View {
     /// Level of the last minute, or of the last three where that is not known.
     #[must_use]
     pub fn level(&self, now: i64) -> Option<f64> {
-        self.fine.mean(now - 60, now).or_else(|| self.fine.mean(now - 180, now))
+        let read = self.newest.filter(|(at, _)| (0..MINUTE_S).contains(&(now - at)) && *at >= self.fine.end_s());
+        read.map(|(_, level)| level).or_else(|| self.fine.mean(now - 60, now)).or_else(|| self.fine.mean(now - 180, now))
     }
 
     /// What is seen at second `now`. `None` where the last minutes are unknown.
     #[must_use]
     pub fn features(&self, now: i64, lead_s: i64, offset: f64) -> Option<Seen> {
-        let last = |seconds: i64| self.fine.mean(now - seconds, now);
         let level = self.level(now)?;
+        // Minutes end on the grid, and the last one now.
+        let last = |seconds: i64| {
+            let before = self.fine.mean(now - seconds, now - MINUTE_S)?;
+            Some(before + (level - before) * MINUTE_S as f64 / seconds as f64)
+        };
         let scale = last(1200).unwrap_or(level).max(level / 8.0) + offset;
         let log = |level: f64| (level + offset).ln();
         let x1 = log(level);
