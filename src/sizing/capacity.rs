@@ -9,8 +9,8 @@ use crate::domain::workload::ContainerResources;
 
 /// What fades of the sums in a minute: half in six hours, so that a cheaper release shows within a day.
 const FADE: f64 = 0.998_076_6;
-/// What fades of the best load seen in a minute: a tenth in a day.
-const BEST_FADE: f64 = 0.999_927;
+/// What fades of the best load seen in a minute: a tenth in ten days. A new release makes it forget at once.
+const BEST_FADE: f64 = 0.999_992_7;
 /// Minutes of evidence below which nothing is said.
 const LEAST_SAMPLES: u32 = 20;
 /// Share of failing requests above which CPU per unit means nothing: failing is cheap.
@@ -100,18 +100,25 @@ impl SeenBefore<'_> {
                 errors: None,
                 throttling: None,
                 ready,
-                // A mean that is no count is one over a change.
-                settled: (ready - ready.round()).abs() < UNSETTLED,
+                settled: steady(ready),
             };
             (at, load)
         })
     }
 }
 
+/// Whether a mean of ready replicas is a count: one that is none was taken over a change.
+#[must_use]
+pub fn steady(ready: f64) -> bool {
+    (ready - ready.round()).abs() < UNSETTLED
+}
+
 /// How far from a whole number a mean of ready replicas may be.
 const UNSETTLED: f64 = 0.02;
 /// Weight of one sample of strain that shows more than was known; and of one that shows less, which may have been strained for a part of its time.
 const STRAINED_GAIN: (f64, f64) = (0.5, 0.05);
+/// Where strain was seen, too: the most that was served well is close to all that can be.
+const BEYOND_STRAIN: f64 = 1.02;
 /// A replica is trusted with so much more than the most it was seen to serve well: nobody has seen it carry more.
 const TRUSTED_BEYOND: f64 = 1.1;
 
@@ -191,7 +198,8 @@ fn learned(memory: &CapacityMemory, resources: &ContainerResources) -> Option<f6
     let limit = resources.cpu_limit.map_or(f64::INFINITY, |limit| limit.cores() / per_unit);
     let served = memory.served_well.map(|served| served.min(limit));
     let units = match (memory.strained, served) {
-        (Some(strained), served) => strained.max(served.unwrap_or(0.0)).min(limit),
+        // A sample that was strained for a part of its time shows less than was served well elsewhere.
+        (Some(strained), served) => strained.max(served.map_or(0.0, |served| served * BEYOND_STRAIN)).min(limit),
         (None, Some(served)) => paid.clamp(served, served * TRUSTED_BEYOND),
         (None, None) => paid,
     };

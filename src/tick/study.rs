@@ -44,7 +44,9 @@ impl Ticker {
             let at = snapshot.at;
             let studied = tokio::task::spawn_blocking(move || replayed(&due, &minutes, at)).await;
             let Ok(Some(tuning)) = studied else { continue };
-            if std::env::var("X_TRACE").is_ok() { eprintln!("STUDY {} {:?} {:?}", at, tuning.rule, tuning.evidence); }
+            if std::env::var("X_TRACE").is_ok() {
+                eprintln!("STUDY {} {:?} {:?}", at, tuning.rule, tuning.evidence);
+            }
             let planner = Arc::make_mut(&mut self.memory.planner);
             if let Some(memory) = planner.targets.get_mut(&target) {
                 memory.peak_watch = crate::domain::memory::PeakWatch { width: tuning.width, ..Default::default() };
