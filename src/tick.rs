@@ -296,17 +296,6 @@ impl Ticker {
     async fn gate(&mut self, pass: &mut Pass, proposals: Vec<Proposal>) {
         let proposals = review::rebased(&pass.snapshot, &self.memory.gate, proposals);
         let reviews = guardrails::judge(&pass.snapshot, &pass.plan, &self.memory.gate.commitments, &proposals); // (pure)
-        for (p, r) in proposals.iter().zip(&reviews) {
-            if let (Some(d), crate::domain::proposal::Change::Replicas(c)) = (r.decisive(), &p.change) {
-                eprintln!(
-                    "TRACE {} {:?} {} {:?}",
-                    if c.to > c.from { "up" } else { "down" },
-                    r.verdict,
-                    if pass.reflex { "reflex" } else { "tick" },
-                    d.rule
-                );
-            }
-        }
         let batch: Vec<(Proposal, Review)> = proposals.into_iter().zip(reviews).collect();
         self.carry_through(pass, batch).await;
     }

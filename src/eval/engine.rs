@@ -258,13 +258,6 @@ fn drive<B: Baseline>(
 async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored, RunError> {
     let ledger = Arc::new(SqliteLedger::in_memory().await.map_err(failed)?);
     let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
-    let mut settings = settings;
-    let env = |n: &str, d: u64| std::env::var(n).ok().and_then(|v| v.parse().ok()).unwrap_or(d);
-    settings.limits.cool_down_after_up = crate::domain::units::GoDuration(Duration::from_secs(env("X_UP", 300)));
-    settings.limits.cool_down_after_down = crate::domain::units::GoDuration(Duration::from_secs(env("X_DOWN", 120)));
-    settings.limits.most_reversals = env("X_REV", 3) as u32;
-    settings.limits.change_percent = env("X_PCT", 50) as u32;
-    settings.limits.change_floor = env("X_FLOOR", 20) as u32;
     let mut ticker = Ticker::start(simulation.ports(None, ledger), settings).await.map_err(failed)?;
     let mut scored = Scored::of(incident);
     let begun: Timestamp = simulation.clock.now();

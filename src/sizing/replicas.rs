@@ -204,19 +204,6 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
         basis.reason = SizingReason::Bounds;
     }
     let p50_need = situation.bounds.clamp(need(median)).min(replicas);
-    if std::env::var("X_TRACE").is_ok() {
-        eprintln!(
-            "SIZE {} load {:.0} desired {} ready {} tuned {:?} raw {raw} wanted {wanted} {:?} cap {:?} lat {:?}",
-            situation.at,
-            situation.load_now.unwrap_or(-1.0),
-            desired,
-            situation.ready,
-            situation.tuned.map(|t| (t.replicas, t.median as i64, t.hold_s)),
-            basis.reason,
-            situation.capacity,
-            situation.latency_ratio
-        );
-    }
     Sized { replicas, p50_need, basis }
 }
 

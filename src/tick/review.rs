@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{GroupPass, Pass};
 use crate::domain::memory::GateMemory;
-use crate::domain::names::{GroupId, ProposalId, TargetKey};
+use crate::domain::names::{GroupId, ProposalId};
 use crate::domain::proposal::{Change, Origin, Proposal};
 use crate::domain::record::{Asked, DialogueSummary, Fate, Judged, Usage};
 use crate::domain::review::{Review, Verdict};

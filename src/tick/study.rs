@@ -1,5 +1,5 @@
 //! study: once a day each workload's own past is replayed, and the settings that would have cost least are kept. Beside the tick, never before it
-//! acts: a few workloads a tick, the one longest without first.
+//! acts: a few workloads a tick, the one longest without first. One takes a fraction of a second of all cores.
 
 use std::sync::Arc;
 
@@ -16,8 +16,10 @@ use crate::forecast::load_signal;
 use crate::service::ServiceSpec;
 use crate::sizing::{Past, lead, observed_service, study};
 
-/// Workloads that a tick studies.
+/// Workloads that a tick studies, at least.
 const A_TICK: usize = 2;
+/// Ticks within which all are studied.
+const ALL_WITHIN_TICKS: usize = 360;
 /// A choice is made anew after so long.
 const ANEW_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// What could not be studied is tried again after so long.
@@ -44,9 +46,6 @@ impl Ticker {
             let at = snapshot.at;
             let studied = tokio::task::spawn_blocking(move || replayed(&due, &minutes, at)).await;
             let Ok(Some(tuning)) = studied else { continue };
-            if std::env::var("X_TRACE").is_ok() {
-                eprintln!("STUDY {} {:?} {:?}", at, tuning.rule, tuning.evidence);
-            }
             let planner = Arc::make_mut(&mut self.memory.planner);
             if let Some(memory) = planner.targets.get_mut(&target) {
                 memory.peak_watch = crate::domain::memory::PeakWatch { width: tuning.width, ..Default::default() };
@@ -90,7 +89,8 @@ impl Ticker {
             }
         }
         due.sort_by(|a, b| (a.0, &a.1.target).cmp(&(b.0, &b.1.target)));
-        due.into_iter().take(A_TICK).map(|(_, due)| due).collect()
+        let share = snapshot.facts.workloads.len().div_ceil(ALL_WITHIN_TICKS);
+        due.into_iter().take(A_TICK.max(share)).map(|(_, due)| due).collect()
     }
 }
 

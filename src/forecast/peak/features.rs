@@ -19,10 +19,10 @@ const DAY_S: i64 = 86_400;
 
 /// A signal as the regression looks at it.
 #[derive(Clone, Debug)]
-pub struct View {
-    fine: Levels,
-    middle: Levels,
-    coarse: Option<Levels>,
+pub struct View<'a> {
+    fine: Levels<'a>,
+    middle: Levels<'a>,
+    coarse: Option<Levels<'a>>,
     /// What was read after the last minute: second, and level over the minute before it.
     newest: Option<(i64, f64)>,
 }
@@ -47,10 +47,10 @@ impl Seen {
     }
 }
 
-impl View {
+impl<'a> View<'a> {
     /// A live signal.
     #[must_use]
-    pub fn of(signal: &Signal) -> Self {
+    pub fn of(signal: &'a Signal) -> Self {
         let history = &signal.history;
         Self {
             fine: Levels::of(&history.fine),
@@ -62,14 +62,14 @@ impl View {
 
     /// A long past by the minute, with hours before it.
     #[must_use]
-    pub fn of_past(minutes: &Series, coarse: Option<&Series>) -> Self {
-        let fine = Levels::of(minutes);
-        Self { middle: fine.clone(), fine, coarse: coarse.map(Levels::of), newest: None }
+    pub fn of_past(minutes: &Series, coarse: Option<&Series>) -> View<'static> {
+        let fine = Levels::summed(minutes);
+        View { middle: fine.clone(), fine, coarse: coarse.map(Levels::summed), newest: None }
     }
 
     /// Levels by the minute.
     #[must_use]
-    pub fn fine(&self) -> &Levels {
+    pub fn fine(&self) -> &Levels<'a> {
         &self.fine
     }
 
@@ -138,7 +138,9 @@ impl View {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::series::{FINE_SAMPLES, MIDDLE_SAMPLES};
+    use std::sync::Arc;
+
+    use crate::domain::series::{FINE_SAMPLES, History, MIDDLE_SAMPLES};
     use jiff::{SignedDuration, Timestamp};
 
     fn at(second: i64) -> Timestamp {
@@ -147,19 +149,20 @@ mod tests {
 
     const NOW: i64 = 1_772_452_800;
 
-    fn history(value: impl Fn(i64) -> f32) -> History {
+    fn signal(value: impl Fn(i64) -> f32) -> Signal {
         let tier = |step: u32, count: usize| {
             let start = at(NOW) - SignedDuration::from_secs(i64::from(step) * (count as i64 - 1));
             let mut series = Series::new(start, step);
             series.values = (0..count).map(|i| value(series.second(i))).collect();
             series
         };
-        History { fine: tier(60, FINE_SAMPLES), middle: tier(300, MIDDLE_SAMPLES), coarse: Some(tier(3600, 840)) }
+        let history = History { fine: tier(60, FINE_SAMPLES), middle: tier(300, MIDDLE_SAMPLES), coarse: Some(tier(3600, 840)) };
+        Signal { history: Arc::new(history), newest: None, source: "test".into(), faults: Vec::new() }
     }
 
     #[test]
     fn a_level_series_shows_nothing_but_the_constant() {
-        let seen = View::of(&history(|_| 100.0)).features(NOW, 300, 1.0).unwrap();
+        let seen = View::of(&signal(|_| 100.0)).features(NOW, 300, 1.0).unwrap();
         assert_eq!((seen.level, seen.values[0]), (100.0, 1.0));
         assert!(seen.values[1..].iter().all(|v| v.abs() < 1e-6), "{:?}", seen.values);
         assert!((seen.ahead(&[0.5; FEATURES]) - 150.5).abs() < 1e-3, "half of the last twenty minutes' level on top");
@@ -168,15 +171,26 @@ mod tests {
     #[test]
     fn what_rose_yesterday_is_seen_today() {
         let rose = |second: i64| if (NOW - 86_400 + 200..NOW - 86_400 + 3600).contains(&second) { 300.0 } else { 100.0 };
-        let seen = View::of(&history(rose)).features(NOW, 600, 1.0).unwrap();
+        let seen = View::of(&signal(rose)).features(NOW, 600, 1.0).unwrap();
         assert!(seen.values[5] > 0.9, "{:?}", seen.values);
         assert_eq!(seen.level, 100.0);
     }
 
     #[test]
+    fn what_was_read_after_the_last_minute_is_the_level_of_now() {
+        let mut seen = signal(|_| 100.0);
+        seen.newest = Some((at(NOW + 30), 160.0));
+        let view = View::of(&seen);
+        assert_eq!(view.level(NOW + 30), Some(160.0));
+        let features = view.features(NOW + 30, 300, 1.0).unwrap();
+        assert!((features.values[1] - (161.0f64 / 113.0).ln()).abs() < 1e-6, "five minutes of which one is 160: {:?}", features.values);
+        assert_eq!(view.level(NOW + 95), None, "what is too old is not now");
+    }
+
+    #[test]
     fn without_a_last_minute_there_is_nothing_to_go_by() {
-        let mut gone = history(|_| 100.0);
-        for value in gone.fine.values.iter_mut().rev().take(5) {
+        let mut gone = signal(|_| 100.0);
+        for value in Arc::make_mut(&mut gone.history).fine.values.iter_mut().rev().take(5) {
             *value = f32::NAN;
         }
         assert!(View::of(&gone).features(NOW, 60, 1.0).is_none());
