@@ -1,0 +1,173 @@
+//! `ipa eval record`: a live stretch, from Prometheus and the ledger, as an incident's directory.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::super::output::{print_json, print_text};
+use super::super::{Answer, ClusterArgs, Config, ConfigArgs, ModelArgs, Output, world};
+use crate::adapters::ledger::{FILE_NAME, SqliteLedger};
+use crate::domain::names::GroupId;
+use crate::domain::units::GoDuration;
+use crate::eval::record::{Assumed, Recording, Request, Sources, is_free, record};
+use crate::ports::{Ledger, State as _};
+
+/// Where `ipa run` keeps its ledger unless it is told otherwise.
+const USUAL_DATA_DIR: &str = "./ipa-data";
+
+/// Record a live stretch of one group as an incident, from Prometheus and the ledger: `ipa eval run DIR` replays it.
+#[derive(Args, Debug)]
+pub struct Record {
+    /// A new directory, called as the incident is to be called.
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+    /// Where the scored part begins: RFC 3339, or before now, such as -2h or -7d. Demand of two weeks before is its past.
+    #[arg(long, env = "IPA_EVAL_FROM", value_name = "T", allow_hyphen_values = true)]
+    from: String,
+    /// Where it ends: RFC 3339, before now, or now.
+    #[arg(long, env = "IPA_EVAL_TO", value_name = "T", allow_hyphen_values = true, default_value = "now")]
+    to: String,
+    /// Which `IntelligentPodAutoscaler`; the only one where none is named.
+    #[arg(long, env = "IPA_EVAL_GROUP", value_name = "NAMESPACE/NAME")]
+    group: Option<GroupId>,
+    /// Units/s that one replica of a workload serves, where that is neither declared nor learned, or is known better. May be given for several.
+    #[arg(long, env = "IPA_EVAL_CAPACITY", value_name = "WORKLOAD=UNITS", value_delimiter = ',', value_parser = capacity)]
+    capacity: Vec<(String, f64)>,
+    /// Call the workloads w1, w2, ..., and name neither the group nor the cluster.
+    #[arg(long, env = "IPA_EVAL_ANONYMIZE")]
+    anonymize: bool,
+    /// Directory of the ledger that was written meanwhile. Default: the configuration's, or ./ipa-data where there is one.
+    #[arg(long, env = "IPA_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// What is printed for scripts.
+#[derive(Serialize)]
+struct Printed<'a> {
+    incident: &'a str,
+    directory: &'a Path,
+    workloads: &'a [String],
+    start: Timestamp,
+    history_s: u32,
+    duration_s: u32,
+    ticks: usize,
+    events: usize,
+    faults: usize,
+    assumed: &'a [Assumed],
+    notes: &'a [String],
+}
+
+impl Record {
+    pub(super) async fn run(self, output: Output) -> anyhow::Result<Answer> {
+        let now = Timestamp::now();
+        let (from, until) = (moment(&self.from, "--from", now)?, moment(&self.to, "--to", now)?);
+        let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        // Before anything is asked.
+        is_free(&self.directory)?;
+        let config = Config::load(&self.config, &ModelArgs::default())?;
+        let ledger = self.ledger(&config).await?;
+        let memory = match &ledger {
+            Some(ledger) => ledger.load().await?,
+            None => None,
+        };
+        let world = world::connect(&self.cluster, &config).await?;
+        world.ready().await?;
+        let facts = world.facts(now).await?;
+        let archive = world.archive();
+        let sources = Sources {
+            facts: &facts,
+            archive: &*archive,
+            ledger: ledger.as_ref().map(|ledger| ledger as &dyn Ledger),
+            memory: memory.as_ref().map(|memory| &*memory.planner),
+        };
+        let capacities: BTreeMap<String, f64> = self.capacity.iter().cloned().collect();
+        let request =
+            Request { cluster: world.name.clone(), name, group: self.group.clone(), from, until, capacities, anonymize: self.anonymize };
+        let recording = record(sources, &request).await?;
+        let incident = recording.write(&self.directory)?;
+        match output {
+            Output::Table => print_text(&self.told(&recording, ledger.is_some())),
+            Output::Json => print_json(&Printed {
+                incident: &incident.name,
+                directory: &self.directory,
+                workloads: &recording.workloads,
+                start: incident.start,
+                history_s: incident.history_s,
+                duration_s: incident.duration_s,
+                ticks: recording.ticks,
+                events: recording.events,
+                faults: recording.faults,
+                assumed: &recording.assumed,
+                notes: &recording.notes,
+            })?,
+        }
+        Ok(Answer::Yes)
+    }
+
+    /// The ledger, where there is one. One that was named has to be there.
+    async fn ledger(&self, config: &Config) -> anyhow::Result<Option<SqliteLedger>> {
+        let named = self.data_dir.as_deref().or(config.data_dir.as_deref());
+        let directory = named.unwrap_or(Path::new(USUAL_DATA_DIR));
+        if named.is_none() && !directory.join(FILE_NAME).is_file() {
+            return Ok(None);
+        }
+        Ok(Some(SqliteLedger::open_existing(directory).await?))
+    }
+
+    fn told(&self, recording: &Recording, with_ledger: bool) -> String {
+        let Recording { files: _, workloads, history, duration, ticks, events, faults, assumed, notes } = recording;
+        let mut text = format!(
+            "{}: {}, {history} of history and {duration} scored; {ticks} ticks, {events} events, {faults} faults\n",
+            self.directory.display(),
+            workloads.join(", ")
+        );
+        let mut list = |title: &str, lines: Vec<String>| {
+            if !lines.is_empty() {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{title}:\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>());
+            }
+        };
+        list("taken by default", assumed.iter().map(ToString::to_string).collect());
+        list("not as it was", notes.clone());
+        if !with_ledger {
+            text.push_str("there was no ledger to read: name its directory with --data-dir for replicas, events and faults as they were\n");
+        }
+        let _ = writeln!(text, "replay it with: ipa eval run {} --policy hpa,ipa,oracle", self.directory.display());
+        text
+    }
+}
+
+/// A moment of the past: RFC 3339, `now`, or a duration before it.
+fn moment(text: &str, flag: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let mistaken = || format!("{flag} {text} is no time: write RFC 3339, such as 2026-03-02T10:00:00Z, or a time before now, such as -2h");
+    let at = match text.strip_prefix('-') {
+        _ if text == "now" => now,
+        Some(ago) => {
+            let ago: GoDuration = ago.parse().map_err(|_| anyhow!(mistaken()))?;
+            now.checked_sub(ago.signed()).map_err(|_| anyhow!(mistaken()))?
+        }
+        None => text.parse().map_err(|_| anyhow!(mistaken()))?,
+    };
+    if at > now {
+        bail!("{flag} {text} is yet to come: name a time that has passed");
+    }
+    Ok(at)
+}
+
+/// `web=50`.
+fn capacity(text: &str) -> Result<(String, f64), String> {
+    let given = text.split_once('=').and_then(|(name, units)| Some((name.trim(), units.trim().parse::<f64>().ok()?)));
+    match given {
+        Some((name, units)) if !name.is_empty() && units.is_finite() && units > 0.0 => Ok((name.to_owned(), units)),
+        _ => Err("write a workload's name and the units/s that one replica serves, such as web=50".to_owned()),
+    }
+}
