@@ -92,3 +92,76 @@ fn feeds_signal(feed: &Feed, signal: &SignalName) -> bool {
 fn has_value(fetched: &Fetched, feed: usize, target: usize) -> bool {
     fetched.get(feed).and_then(|by_target| by_target.get(&target)).is_some_and(|values| values.iter().any(|value| value.is_finite()))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::response::Response;
+
+    use super::super::config::PrometheusConfig;
+    use super::super::testing::{Asked, Fake, constant, plain, success, world};
+    use super::*;
+    use crate::domain::limits::{Aggregate, CustomSignal, JoinKey};
+    use crate::service::Observe;
+
+    /// 2027-01-15T08:00:00Z, a whole minute.
+    const FROM: i64 = 1_800_000_000;
+    const PAST_S: i64 = 14 * 86_400;
+
+    fn stretch() -> Stretch {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Stretch { from: at(FROM), until: at(FROM + 1800), past: SignedDuration::from_secs(PAST_S) }
+    }
+
+    /// The ingress has series of long ago, the application's own counter all along, and a team's query beside.
+    fn script(asked: &Asked) -> Response {
+        let (query, end) = (asked.query(), asked.number("end"));
+        if query.contains("nginx_ingress_controller_requests") && end <= FROM {
+            constant(asked, &[(&[("exported_namespace", "shop"), ("exported_service", "web")], 9.0)])
+        } else if query.contains("http_requests_total") {
+            constant(asked, &[(&[("namespace", "shop"), ("pod", "web-0")], 30.0), (&[("namespace", "shop"), ("pod", "web-1")], 10.0)])
+        } else if query.contains("orders") {
+            constant(asked, &[(&[("namespace", "shop"), ("workload", "api")], 7.0)])
+        } else {
+            success(asked.range, &[])
+        }
+    }
+
+    async fn demand(fake: &Fake, targets: &[(&str, &str, u32)]) -> Result<BTreeMap<TargetKey, Recorded>, PortError> {
+        let (mut groups, workloads) = world(targets);
+        for group in groups.values_mut() {
+            group.signals.push(CustomSignal {
+                name: "orders".into(),
+                role: SignalUse::Demand,
+                unit: "1/s".into(),
+                query: "sum by (namespace, workload) (rate(orders[1m]))".into(),
+                join: JoinKey::Workload,
+                aggregate: Aggregate::Sum,
+            });
+        }
+        let prometheus = Prometheus::new(PrometheusConfig::at(&fake.url)).unwrap();
+        prometheus.recorded(&groups, &workloads, &SignalName::Demand, stretch()).await
+    }
+
+    #[tokio::test]
+    async fn the_source_that_answers_for_the_stretch_is_taken_with_its_past() {
+        let fake = Fake::start(script).await;
+        let found = demand(&fake, &[("shop", "web", 2), ("shop", "api", 1), ("shop", "idle", 1)]).await.unwrap();
+        let [api, web] = ["api", "web"].map(|name| &found[&TargetKey::deployment("shop", name)]);
+        assert_eq!(found.len(), 2, "nobody answers for idle");
+        assert_eq!((&*web.source, web.observe), ("http-requests", Some(Observe::Served)));
+        assert_eq!((&*api.source, api.observe), ("custom:orders", None));
+        assert_eq!(web.series.start.as_second(), FROM - PAST_S + 60);
+        assert_eq!(web.series.end().unwrap().as_second(), FROM + 1800);
+        let all = usize::try_from((PAST_S + 1800) / 60).unwrap();
+        assert_eq!((web.series.values.len(), web.series.values.iter().all(|value| *value == 40.0)), (all, true));
+        assert!(api.series.values.iter().all(|value| *value == 7.0));
+    }
+
+    #[tokio::test]
+    async fn what_a_server_does_not_say_is_not_taken_for_nothing() {
+        let fake = Fake::start(|_| plain(StatusCode::SERVICE_UNAVAILABLE, "busy")).await;
+        let said = demand(&fake, &[("shop", "web", 2)]).await.unwrap_err().to_string();
+        assert!(said.starts_with("failed to read what was recorded of custom/shop/"), "{said}");
+    }
+}
