@@ -116,7 +116,7 @@ pub struct Recording {
 /// # Errors
 /// [`RecordError`]: one line with the mend.
 pub async fn record(sources: Sources<'_>, request: &Request) -> Result<Recording, RecordError> {
-    let (from, until) = stretch(request)?;
+    let (from, until) = request.stretch()?;
     let mut account = Account::default();
     let subject = Subject::choose(sources.facts, request, &mut account)?;
     let kept = match sources.ledger {
@@ -186,20 +186,25 @@ pub async fn record(sources: Sources<'_>, request: &Request) -> Result<Recording
     })
 }
 
-/// The stretch in whole minutes.
-fn stretch(request: &Request) -> Result<(Timestamp, Timestamp), RecordError> {
-    let minute = |at: Timestamp| Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at);
-    let (from, until) = (minute(request.from), minute(request.until));
-    if from >= until {
-        return Err(RecordError::Backwards { from: request.from, until: request.until });
+impl Request {
+    /// The stretch in whole minutes, for a request that makes sense by itself; worth knowing before anybody is asked.
+    ///
+    /// # Errors
+    /// [`RecordError`] where it ends before it begins, is too short, or has no name.
+    pub fn stretch(&self) -> Result<(Timestamp, Timestamp), RecordError> {
+        let minute = |at: Timestamp| Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at);
+        let (from, until) = (minute(self.from), minute(self.until));
+        if from >= until {
+            return Err(RecordError::Backwards { from: self.from, until: self.until });
+        }
+        if until.duration_since(from) < SHORTEST {
+            return Err(RecordError::Short { from, until });
+        }
+        if !is_object_name(&self.name) {
+            return Err(RecordError::Name { name: self.name.clone() });
+        }
+        Ok((from, until))
     }
-    if until.duration_since(from) < SHORTEST {
-        return Err(RecordError::Short { from, until });
-    }
-    if !is_object_name(&request.name) {
-        return Err(RecordError::Name { name: request.name.clone() });
-    }
-    Ok((from, until))
 }
 
 fn metadata(subject: &Subject<'_>, request: &Request, from: Timestamp, until: Timestamp) -> MetadataDocument {

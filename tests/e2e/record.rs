@@ -56,14 +56,15 @@ async fn what_prometheus_and_the_ledger_kept_becomes_an_incident_that_replays() 
     let prometheus = testbed.prometheus(&[ScrapeTarget::plain(exporter)]).await?;
     wait_until_kept(&prometheus, &shop.namespace).await?;
     let place = tempfile::tempdir()?;
-    let (data_dir, incident) = (place.path().join("data"), place.path().join("shop-evening"));
+    let (data_dir, incident, config) = (place.path().join("data"), place.path().join("shop-evening"), place.path().join("config.yaml"));
+    std::fs::write(&config, format!("prometheus: {{url: 'http://flag', scrapeInterval: {SCRAPE_S}s}}\n"))?;
     write_ledger(&data_dir, &shop.namespace, from).await?;
 
     let group = format!("{}/{NAME}", shop.namespace);
     let [from_text, until_text] = [from, end].map(|at| at.to_string());
-    let (data_dir, directory) = (data_dir.display().to_string(), incident.display().to_string());
+    let [data_dir, directory, config] = [&data_dir, &incident, &config].map(|path| path.display().to_string());
     let command = ["eval", "record", "--from", &from_text, "--to", &until_text, "--group", &group];
-    let connected = ["--prometheus-url", prometheus.url(), "--data-dir", &data_dir, "--output", "json", &directory];
+    let connected = ["--config", &config, "--prometheus-url", prometheus.url(), "--data-dir", &data_dir, "--output", "json", &directory];
     let told: Value = shop.as_administrator(&[&command[..], &connected[..]].concat()).await?.json()?;
 
     ensure!(told["incident"] == "shop-evening" && told["workloads"] == serde_json::json!([NAME]), "{told:#}");
@@ -85,9 +86,11 @@ async fn what_prometheus_and_the_ledger_kept_becomes_an_incident_that_replays() 
 
 #[tokio::test]
 async fn a_stretch_that_cannot_be_is_one_line_that_names_it_and_the_mend() -> Result<()> {
-    let cases: [(&str, &[&str]); 5] = [
+    let cases: [(&str, &[&str]); 7] = [
         ("eval record --from yesterday x", &["--from yesterday", "RFC 3339", "-2h"]),
         ("eval record --from 2999-01-01T00:00:00Z x", &["--from", "yet to come"]),
+        ("eval record --from -1h --to -2h x", &["--from", "--to", "earlier"]),
+        ("eval record --from -2h Mine", &["`Mine`", "lower-case"]),
         ("eval record --from -2h --to -2w x", &["--to -2w", "-2h"]),
         ("eval record --from -2h --capacity web x --prometheus-url http://p", &["--capacity", "web=50"]),
         ("eval record --from -2h --data-dir nowhere --prometheus-url http://p x", &["nowhere", "--data-dir"]),

@@ -1,6 +1,5 @@
 //! `ipa eval record`: a live stretch, from Prometheus and the ledger, as an incident's directory.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -69,9 +68,9 @@ struct Printed<'a> {
 impl Record {
     pub(super) async fn run(self, output: Output) -> anyhow::Result<Answer> {
         let now = Timestamp::now();
-        let (from, until) = (moment(&self.from, "--from", now)?, moment(&self.to, "--to", now)?);
-        let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let mut request = self.request(now)?;
         // Before anything is asked.
+        request.stretch()?;
         is_free(&self.directory)?;
         let config = Config::load(&self.config, &ModelArgs::default())?;
         let ledger = self.ledger(&config).await?;
@@ -89,9 +88,7 @@ impl Record {
             ledger: ledger.as_ref().map(|ledger| ledger as &dyn Ledger),
             memory: memory.as_ref().map(|memory| &*memory.planner),
         };
-        let capacities: BTreeMap<String, f64> = self.capacity.iter().cloned().collect();
-        let request =
-            Request { cluster: world.name.clone(), name, group: self.group.clone(), from, until, capacities, anonymize: self.anonymize };
+        request.cluster = world.name.clone();
         let recording = record(sources, &request).await?;
         let incident = recording.write(&self.directory)?;
         match output {
@@ -111,6 +108,20 @@ impl Record {
             })?,
         }
         Ok(Answer::Yes)
+    }
+
+    /// What is asked for; the cluster has no name yet.
+    fn request(&self, now: Timestamp) -> anyhow::Result<Request> {
+        let name = self.directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        Ok(Request {
+            cluster: "".into(),
+            name: name.to_owned(),
+            group: self.group.clone(),
+            from: moment(&self.from, "--from", now)?,
+            until: moment(&self.to, "--to", now)?,
+            capacities: self.capacity.iter().cloned().collect(),
+            anonymize: self.anonymize,
+        })
     }
 
     /// The ledger, where there is one. One that was named has to be there.
@@ -169,5 +180,51 @@ fn capacity(text: &str) -> Result<(String, f64), String> {
     match given {
         Some((name, units)) if !name.is_empty() && units.is_finite() && units > 0.0 => Ok((name.to_owned(), units)),
         _ => Err("write a workload's name and the units/s that one replica serves, such as web=50".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser, Debug)]
+    struct Line {
+        #[command(flatten)]
+        record: Record,
+    }
+
+    fn request(arguments: &str) -> Result<Request, String> {
+        let now = "2026-03-04T10:00:30Z".parse().unwrap();
+        let line = Line::try_parse_from(format!("record {arguments}").split(' ')).map_err(|error| error.to_string())?;
+        line.record.request(now).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn times_are_rfc_3339_or_before_now_and_the_end_is_now_unless_it_is_said() {
+        let between = |arguments: &str| request(arguments).map(|request| [request.from, request.until].map(|at| at.to_string()));
+        let times = |from: &str, until: &str| Ok([from.to_owned(), until.to_owned()]);
+        assert_eq!(between("--from -2h a/friday"), times("2026-03-04T08:00:30Z", "2026-03-04T10:00:30Z"));
+        assert_eq!(between("--from=-7d --to -1h30m x"), times("2026-02-25T10:00:30Z", "2026-03-04T08:30:30Z"));
+        assert_eq!(between("--from 2026-03-04T10:00:00+01:00 --to now x"), times("2026-03-04T09:00:00Z", "2026-03-04T10:00:30Z"));
+        assert_eq!(request("--from -2h a/friday/").unwrap().name, "friday");
+        for mistaken in ["yesterday", "2026-03-04", "-soon", "2h"] {
+            let said = request(&format!("--from {mistaken} x")).unwrap_err();
+            assert!(said.starts_with(&format!("--from {mistaken} is no time: write RFC 3339, such as")), "{said}");
+        }
+        assert_eq!(
+            request("--from -2h --to 2026-03-04T10:00:31Z x").unwrap_err(),
+            "--to 2026-03-04T10:00:31Z is yet to come: name a time that has passed"
+        );
+    }
+
+    #[test]
+    fn capacities_are_given_by_name() {
+        let given = request("--from -2h --capacity web=50,api=0.5 --capacity db=7 x").unwrap().capacities;
+        assert_eq!(given.into_iter().collect::<Vec<_>>(), [("api".to_owned(), 0.5), ("db".to_owned(), 7.0), ("web".to_owned(), 50.0)]);
+        for mistaken in ["web", "web=", "=5", "web=0", "web=-1", "web=NaN", "web=many"] {
+            assert!(request(&format!("--from -2h --capacity {mistaken} x")).unwrap_err().contains("such as web=50"), "{mistaken}");
+        }
     }
 }

@@ -352,3 +352,9 @@ async fn a_silence_of_more_than_a_week_ends_the_past() {
     let (_, incident) = check(&told).await;
     assert_eq!(incident.history_s, 7200);
 }
+
+#[tokio::test]
+async fn names_that_yaml_takes_for_something_else_stay_names() {
+    let (recording, incident) = check(&Told::new(&["123", "null", "1e3"])).await;
+    assert_eq!(incident.by_name().into_keys().collect::<Vec<_>>(), ["123", "1e3", "null"], "{recording:?}");
+}
