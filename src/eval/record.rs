@@ -146,7 +146,7 @@ pub async fn record(sources: Sources<'_>, request: &Request) -> Result<Recording
 
     let mut files = BTreeMap::new();
     for target in &subject.targets {
-        if let Some(own) = own.get(target.key).filter(|own| own.from_outside()) {
+        if let Some(own) = own.get(target.key).filter(|own| own.has_any()) {
             files.insert(workload::series_file(&target.called), own.csv(start));
         }
     }

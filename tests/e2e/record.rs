@@ -79,6 +79,14 @@ async fn what_prometheus_and_the_ledger_kept_becomes_an_incident_that_replays() 
         let row = format!("\"incident\":\"shop-evening\",\"policy\":\"{policy}\"");
         ensure!(replayed.stdout.contains(&row), "{row} is not among {}", replayed.stdout);
     }
+    let nameless = place.path().join("nameless").display().to_string();
+    let shown = shop.as_administrator(&[&command[..], &connected[..4], &["--anonymize", &nameless]].concat()).await?;
+    let says = ["taken by default:\n", "  w1.service.timeout = 30s (", "  w1.replicas = 2 (", "name its directory with --data-dir"];
+    ensure!(shown.code == Some(0) && says.iter().all(|said| shown.stdout.contains(said)), "{}{}", shown.stdout, shown.stderr);
+    for file in std::fs::read_dir(&nameless)? {
+        let text = std::fs::read_to_string(file?.path())?;
+        ensure!(!text.contains(&shop.namespace) && !text.contains(NAME), "{text}");
+    }
     let again = shop.as_administrator(&[&command[..], &connected[..]].concat()).await?;
     ensure!(again.code == Some(2) && again.stderr.contains("is not empty"), "{}{}", again.stdout, again.stderr);
     Ok(())

@@ -141,14 +141,14 @@ impl Record {
             self.directory.display(),
             workloads.join(", ")
         );
-        let mut list = |title: &str, lines: Vec<String>| {
-            if !lines.is_empty() {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{title}:\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>());
+        // Writing to a string cannot fail.
+        let mut list = |title: &str, lines: &[String]| {
+            for (index, line) in lines.iter().enumerate() {
+                let _ = if index == 0 { writeln!(text, "{title}:\n  {line}") } else { writeln!(text, "  {line}") };
             }
         };
-        list("taken by default", assumed.iter().map(ToString::to_string).collect());
-        list("not as it was", notes.clone());
+        list("taken by default", &assumed.iter().map(ToString::to_string).collect::<Vec<_>>());
+        list("not as it was", notes);
         if !with_ledger {
             text.push_str("there was no ledger to read: name its directory with --data-dir for replicas, events and faults as they were\n");
         }

@@ -74,14 +74,15 @@ fn of(key: &TargetKey, subject: &Subject<'_>, seen: &Seen, measured: &BTreeMap<&
 
 fn after_the_last_silence(minutes: &mut BTreeMap<i64, f64>) {
     let times: Vec<i64> = minutes.keys().copied().collect();
-    if let Some(pair) = times.windows(2).rev().find(|pair| pair[1] - pair[0] > LONGEST_GAP_S) {
-        *minutes = minutes.split_off(&pair[1]);
+    let pairs = times.iter().zip(times.iter().skip(1));
+    if let Some((_, after)) = pairs.rev().find(|(before, after)| *after - *before > LONGEST_GAP_S) {
+        *minutes = minutes.split_off(after);
     }
 }
 
 impl Own {
     /// Whether anything comes from outside, rather than from callers alone.
-    pub(super) fn from_outside(&self) -> bool {
+    pub(super) fn has_any(&self) -> bool {
         !self.minutes.is_empty()
     }
 

@@ -123,16 +123,13 @@ fn surge_spec(surge: &Surge, called: Option<String>) -> SurgeSpec {
 }
 
 fn guardrail(subject: &Subject<'_>, account: &mut Account) -> ScalingGuardrailSpec {
-    let targets = subject.targets.iter().map(|target| match target.limits {
-        Some(limits) => limits_spec(&target.called, limits),
-        None => {
-            account.assume(
-                format!("ScalingGuardrail.targets[{}]", target.called),
-                "the group's own bounds",
-                "the platform's guardrail does not list it",
-            );
-            within_its_bounds(target)
+    let targets = subject.targets.iter().map(|target| {
+        if let Some(limits) = target.limits {
+            return limits_spec(&target.called, limits);
         }
+        let field = format!("ScalingGuardrail.targets[{}]", target.called);
+        account.assume(field, "the group's own bounds", "the platform's guardrail does not list it");
+        within_its_bounds(target)
     });
     let targets = targets.collect();
     let budget = subject.guardrail.map(|guardrail| NamespaceCostBudget {

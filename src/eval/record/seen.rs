@@ -42,8 +42,7 @@ impl Seen {
     pub(super) fn minutes(&self, signal: &SignalName, key: &TargetKey) -> BTreeMap<i64, f64> {
         let Some(recorded) = self.of(signal, key) else { return BTreeMap::new() };
         let series = &recorded.series;
-        (0..series.values.len())
-            .filter_map(|i| series.values[i].is_finite().then(|| (series.second(i), f64::from(series.values[i]))))
-            .collect()
+        let valued = series.values.iter().enumerate().filter(|(_, value)| value.is_finite());
+        valued.map(|(index, value)| (series.second(index), f64::from(*value))).collect()
     }
 }

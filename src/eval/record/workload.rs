@@ -147,18 +147,15 @@ impl Context<'_> {
             Some(cores) => service.cpu_per_unit = CPUShare(cores),
             None => account.assume(of("cpuPerUnit"), format!("{}m", service.cpu_per_unit.0 * 1000.0), "no CPU was measured beside demand"),
         }
-        match lessons.memory {
-            Some(memory) => {
-                service.memory.base = MemoryQuantity(memory.base);
-                service.memory.per_unit = MemoryQuantity(memory.per_unit.unwrap_or_default());
-                if memory.per_unit.is_none() {
-                    account.assume(of("memory.perUnit"), Bytes::default(), "load was not seen to change it");
-                }
+        if let Some(memory) = lessons.memory {
+            service.memory.base = MemoryQuantity(memory.base);
+            service.memory.per_unit = MemoryQuantity(memory.per_unit.unwrap_or_default());
+            if memory.per_unit.is_none() {
+                account.assume(of("memory.perUnit"), Bytes::default(), "load was not seen to change it");
             }
-            None => {
-                account.assume(of("memory.base"), service.memory.base.0, "no memory was measured");
-                account.assume(of("memory.perUnit"), service.memory.per_unit.0, "no memory was measured");
-            }
+        } else {
+            account.assume(of("memory.base"), service.memory.base.0, "no memory was measured");
+            account.assume(of("memory.perUnit"), service.memory.per_unit.0, "no memory was measured");
         }
         account.assume(of("memory.leakPerHour"), service.memory.leak_per_hour.0, "a leak is not told from growth");
         Ok(service)
@@ -177,7 +174,7 @@ impl Context<'_> {
     fn demand(&self, target: &Target<'_>, account: &mut Account) -> Option<DemandDocument> {
         let called = &target.called;
         let own = self.own.get(target.key)?;
-        if !own.from_outside() {
+        if !own.has_any() {
             account.note(format!("{called} has no demand of its own: its callers bring all of it"));
             return None;
         }
