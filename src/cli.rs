@@ -52,7 +52,7 @@ enum Command {
     Run(run::Run),
     /// Take one tick against the current context, changing nothing; print what it would do and why.
     Tick(tick::Tick),
-    /// Replay recorded incidents and score policies on them.
+    /// Replay incidents and score policies on them, or record a live stretch as one.
     Eval(eval::Eval),
     /// Forecast one recorded series, and say how good such forecasts have been on it.
     Forecast(forecast::Forecast),

@@ -3,7 +3,7 @@
 //!
 //! A [`suite::Suite`] is a grid of cells: incidents, policies, seeds, prices. Whoever is a [`cell::Runner`] runs one; [`suite`] runs them all on
 //! the cores there are and keeps what is finished ([`resume`]); [`score`] says what they come to, [`bootstrap`] how sure that is, and [`report`]
-//! shows it.
+//! shows it. [`record`] makes an incident of what a live cluster went through, [`generate`] makes them up.
 
 pub mod baseline;
 pub mod incident;
@@ -28,4 +28,5 @@ pub mod tune;
 pub mod stage;
 pub mod engine;
 pub mod generate;
+pub mod record;
 pub mod series;

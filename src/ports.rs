@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::agent::messages::{ModelFailure, ModelReply, ModelRequest};
 use crate::domain::fleet::Catalogue;
@@ -16,11 +16,13 @@ use crate::domain::memory::Memory;
 use crate::domain::names::{Digest, GroupId, TargetKey, TickId};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::{DialogueRecord, Entry, EntryBody, Evidence, PastDecision};
-use crate::domain::signal::Signals;
+use crate::domain::series::Series;
+use crate::domain::signal::{SignalName, Signals};
 use crate::domain::snapshot::{ClusterFacts, QueuedProposal, SourceHealth};
 use crate::domain::status::GroupStatus;
 use crate::domain::workload::Workload;
 use crate::guardrails::Released;
+use crate::service::Observe;
 
 /// What the cluster shows.
 #[async_trait]
@@ -48,7 +50,46 @@ pub trait Metrics: Send + Sync {
     ///
     /// # Errors
     /// [`PortError`] when the source does not answer.
-    async fn demand_history(&self, target: &TargetKey, now: Timestamp) -> Result<crate::domain::series::Series, PortError>;
+    async fn demand_history(&self, target: &TargetKey, now: Timestamp) -> Result<Series, PortError>;
+}
+
+/// What a metrics source has kept of a stretch that is over. Not one of the tick's [`Ports`]: a recording asks it, never the loop.
+#[async_trait]
+pub trait Archive: Send + Sync {
+    /// One signal of all `workloads`, a value a minute. `Demand` is what replicas are sized for: a team's own signal where it names one. A target
+    /// is absent for which no source has a value within the stretch.
+    ///
+    /// # Errors
+    /// [`PortError`] when the source does not answer: what it did not say is not the same as what it does not have.
+    async fn recorded(
+        &self,
+        groups: &BTreeMap<GroupId, Group>,
+        workloads: &BTreeMap<TargetKey, Workload>,
+        signal: &SignalName,
+        stretch: Stretch,
+    ) -> Result<BTreeMap<TargetKey, Recorded>, PortError>;
+}
+
+/// A stretch of the past, in whole minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// It begins with the minute after this.
+    pub from: Timestamp,
+    /// It ends with the minute before this.
+    pub until: Timestamp,
+    /// How much of what was before is asked for as well, from the source that answers for the stretch.
+    pub past: SignedDuration,
+}
+
+/// A signal as it was recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// A value a minute, each for the minute that ends with it.
+    pub series: Series,
+    /// Where it comes from.
+    pub source: Arc<str>,
+    /// Which rate it is, where it is demand and that is known.
+    pub observe: Option<Observe>,
 }
 
 /// What things cost.

@@ -10,6 +10,7 @@ mod floor;
 mod observe;
 mod operator;
 mod recommend;
+mod record;
 mod shop;
 mod stage;
 

@@ -17,6 +17,7 @@ pub mod fill;
 pub mod join;
 pub mod promql;
 pub mod question;
+pub mod recorded;
 pub mod reduce;
 pub mod signals;
 pub mod store;

@@ -1,5 +1,6 @@
-//! `ipa eval`: incidents are replayed and policies scored.
+//! `ipa eval`: incidents are replayed and policies scored; a live stretch is recorded as one.
 
+mod record;
 mod tables;
 
 use std::num::NonZeroUsize;
@@ -39,11 +40,15 @@ pub struct Eval {
 #[derive(Subcommand, Debug)]
 enum Action {
     Run(Box<Run>),
+    Record(Box<record::Record>),
 }
 
 impl Eval {
     pub(super) fn run(self, output: Output) -> anyhow::Result<Answer> {
-        let Action::Run(run) = self.action;
+        let run = match self.action {
+            Action::Run(run) => run,
+            Action::Record(record) => return tokio::runtime::Handle::current().block_on(record.run(output)),
+        };
         let incidents = run.incident_directories()?.iter().map(|directory| Incident::read(directory)).collect::<Result<_, _>>()?;
         let prices = BuiltinPrices::new(&BuiltinPricesConfig { lists: LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
         run.score(incidents, &Engine::new(Arc::new(prices)), output)

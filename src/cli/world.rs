@@ -13,7 +13,8 @@ use crate::adapters::ledger::SqliteLedger;
 use crate::adapters::llm;
 use crate::adapters::prices::BuiltinPrices;
 use crate::adapters::prometheus::Prometheus;
-use crate::ports::{Clock, Cluster, Metrics, Model, PortError, Ports, Prices};
+use crate::domain::snapshot::ClusterFacts;
+use crate::ports::{Archive, Clock, Cluster, Model, PortError, Ports, Prices};
 
 /// How long the watches may take to fill at the start.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -27,7 +28,7 @@ pub(super) struct World {
     renewals: ::kube::Client,
     namespace: String,
     watches: Arc<Watches>,
-    metrics: Arc<dyn Metrics>,
+    metrics: Arc<Prometheus>,
     prices: Arc<dyn Prices>,
     model: Option<Arc<dyn Model>>,
     clock: Arc<dyn Clock>,
@@ -81,6 +82,19 @@ impl World {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// What the cluster shows now.
+    ///
+    /// # Errors
+    /// What is not there yet, or cannot be read.
+    pub(super) async fn facts(&self, now: Timestamp) -> Result<ClusterFacts, PortError> {
+        self.watches.observe(now).await
+    }
+
+    /// What the metrics source has kept.
+    pub(super) fn archive(&self) -> Arc<dyn Archive> {
+        self.metrics.clone()
     }
 
     /// Ports that only look: for a tick that changes nothing. What writes is filled in by the caller.

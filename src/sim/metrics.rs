@@ -25,12 +25,12 @@ const STALE: SignedDuration = SignedDuration::from_mins(2);
 /// Minutes of demand kept for the nightly replay: 8 days.
 const DEMAND_MINUTES: usize = 8 * 24 * 60;
 /// What a signal's source is called in records.
-const SOURCE: &str = "simulator";
+pub(super) const SOURCE: &str = "simulator";
 
 /// [`Metrics`] of the simulated cluster.
 #[derive(Debug)]
 pub struct SimMetrics {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     kept: Mutex<BTreeMap<TargetKey, Kept>>,
 }
 
@@ -159,7 +159,7 @@ impl Kept {
 }
 
 /// Minutes of a workload from `from` on that can be seen by `now`, with their time.
-fn visible(world: &World, index: usize, now: Timestamp, from: usize) -> impl Iterator<Item = (usize, Timestamp)> + use<> {
+pub(super) fn visible(world: &World, index: usize, now: Timestamp, from: usize) -> impl Iterator<Item = (usize, Timestamp)> + use<> {
     let workload = &world.workloads[index];
     let seen_by = now.as_second() - late_s(world, &workload.spec.key, now);
     let first = world.start - world.start.rem_euclid(60) + 60;

@@ -12,7 +12,7 @@ use super::queue::SimQueue;
 use super::scenario::Scenario;
 use super::shared::Shared;
 use super::world::{ScenarioError, World};
-use crate::ports::{Decisions, Ledger, Model, Ports, Prices};
+use crate::ports::{Archive, Decisions, Ledger, Model, Ports, Prices};
 
 /// A running simulation.
 pub struct Simulation {
@@ -71,6 +71,12 @@ impl Simulation {
             ledger: Arc::new(Held::new(ledger, self.clock.clone())),
             clock: self.clock.clone(),
         }
+    }
+
+    /// What its metrics have kept.
+    #[must_use]
+    pub fn archive(&self) -> Arc<dyn Archive> {
+        self.metrics.clone()
     }
 
     /// Where the page's approvals go.

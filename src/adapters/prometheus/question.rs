@@ -9,6 +9,7 @@ use super::signals::{SHIPPED, Template, by_owner};
 use crate::domain::limits::{CustomSignal, Group, SignalUse};
 use crate::domain::names::GroupId;
 use crate::domain::signal::SignalName;
+use crate::service::Observe;
 
 /// Most distinct custom queries of one namespace.
 pub const MOST_CUSTOM_PER_NAMESPACE: usize = 20;
@@ -105,6 +106,12 @@ impl Question {
     #[must_use]
     pub fn native(&self) -> bool {
         self.template.is_some_and(|t| t.native)
+    }
+
+    /// Which rate a shipped question of demand answers with; what a team's own counts is the team's affair.
+    #[must_use]
+    pub fn observe(&self) -> Option<Observe> {
+        self.template.filter(|template| template.role == SignalUse::Demand).map(|template| template.observe)
     }
 
     /// The query as it is sent: with its window, the installation's matcher, and held to the namespaces it is for. A team's own query is

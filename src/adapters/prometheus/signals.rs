@@ -13,6 +13,7 @@
 
 use crate::domain::limits::{Aggregate, JoinKey, SignalUse};
 use crate::domain::signal::SignalName;
+use crate::service::Observe;
 
 /// One way to measure one signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub struct Template {
     pub complete: bool,
     /// Whether the label that is joined on stands on the scraped series, and not only on the query's result.
     pub native: bool,
+    /// Which rate it is, where it is demand: what stands in front of the target counts what is offered, the target itself what it serves.
+    pub observe: Observe,
     /// Label of the scraped series that always holds the target's namespace, where there is one: the query is narrowed to the targets'.
     pub scope: Option<&'static str>,
     /// `PromQL`.
@@ -128,6 +131,7 @@ const ROW: Template = Template {
     aggregate: Aggregate::Sum,
     complete: false,
     native: true,
+    observe: Observe::Offered,
     scope: None,
     query: "",
 };
@@ -164,6 +168,7 @@ pub static SHIPPED: [Template; 29] = [
     Template {
         source: "istio",
         role: SignalUse::Demand,
+        observe: Observe::Served,
         join: JoinKey::Workload,
         scope: Some("destination_workload_namespace"),
         query: r#"sum by (destination_workload_namespace, destination_workload, prometheus_replica) (rate(istio_requests_total{reporter=~"destination|waypoint"}[$window]))"#,
@@ -173,6 +178,7 @@ pub static SHIPPED: [Template; 29] = [
     Template {
         source: "otel-http",
         role: SignalUse::Demand,
+        observe: Observe::Served,
         query: concat!("sum by (", pod!(), ") (rate(http_server_request_duration_seconds_count[$window]))"),
         ..ROW
     },
@@ -180,6 +186,7 @@ pub static SHIPPED: [Template; 29] = [
     Template {
         source: "http-requests",
         role: SignalUse::Demand,
+        observe: Observe::Served,
         query: concat!("sum by (", pod!(), ") (rate(http_requests_total[$window]))"),
         ..ROW
     },

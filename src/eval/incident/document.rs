@@ -375,6 +375,23 @@ pub struct DecisionDocument {
     pub evidence: Vec<String>,
 }
 
+impl ServiceDocument {
+    /// A service of this capacity, units/s of one replica, whose every other field has its default.
+    #[must_use]
+    pub fn of(capacity: f64) -> Self {
+        Self {
+            kind: http(),
+            capacity,
+            base_latency: forty_milliseconds(),
+            timeout: thirty_seconds(),
+            retry: RetryDocument::default(),
+            contention: 0.0,
+            cpu_per_unit: eight_millicores(),
+            memory: MemoryDocument::default(),
+        }
+    }
+}
+
 impl Default for MemoryDocument {
     fn default() -> Self {
         let mib = |mib: u64| MemoryQuantity(Bytes(mib * Bytes::MIB));
