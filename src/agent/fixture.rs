@@ -203,6 +203,7 @@ fn workload(naming: Naming, key: &TargetKey, name: &str) -> Workload {
         restarts: 0,
         oom_killed: false,
         current_template: true,
+        size: crate::domain::resize::PodSize::default(),
     };
     Workload {
         key: key.clone(),
@@ -219,6 +220,7 @@ fn workload(naming: Naming, key: &TargetKey, name: &str) -> Workload {
                 ..PodShape::default()
             },
         },
+        resized: None,
         pods: (1..=3).map(pod).collect(),
         writers: Vec::new(),
         autoscalers: Vec::new(),

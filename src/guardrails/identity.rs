@@ -4,6 +4,7 @@
 use super::rule::{Answer, Case};
 use crate::domain::names::TargetKey;
 use crate::domain::proposal::{Change, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 
 /// `spec.replicas` is an int32.
 const MOST_REPLICAS: u32 = i32::MAX as u32;
@@ -81,7 +82,7 @@ fn wrong_resources(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> 
             container.name
         )));
     }
-    if change.to == change.from {
+    if change.carries_on() && nothing_left(case, change) {
         return Some(Answer::refuse(format!("container {} has these resources already: this changes nothing", container.name)));
     }
     let zero = [change.to.cpu_limit.map(|v| v.0), change.to.memory_request.map(|v| v.0), change.to.memory_limit.map(|v| v.0)];
@@ -94,6 +95,15 @@ fn wrong_resources(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> 
         return Some(Answer::refuse("a request may be changed but not removed: the scheduler would place pods blindly".into()));
     }
     None
+}
+
+/// Whether no pod, or no template, lacks the size in force.
+fn nothing_left(case: &Case<'_>, change: &ResourcesChange) -> bool {
+    let Some(workload) = case.subject.workload else { return true };
+    match change.through {
+        Through::Pods => workload.resize_tally(&change.container).to_ask == 0,
+        Through::Template => workload.in_template(&change.container) == Some(&change.to),
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::domain::review::{Review, Verdict};
 use crate::domain::signal::SignalName;
 use crate::domain::snapshot::{Quota, QuotaAmounts};
 use crate::domain::units::{Bytes, MicroUsd, Millicores};
+use crate::domain::resize::Through;
 use crate::domain::workload::ContainerResources;
 
 const TARGETS: [&str; 4] = ["web", "api", "jobs", "mail"];
@@ -113,6 +114,7 @@ fn proposals(setup: &Setup, batch: &[Wanted]) -> Vec<Proposal> {
                     memory_request: Some(Bytes(u64::from(*to) << 20)),
                     memory_limit: (*from % 2 == 0).then_some(Bytes(u64::from(*from) << 20)),
                 },
+                through: if *to % 3 == 0 { Through::Pods } else { Through::Template },
             }),
             _ => Change::Replicas(change),
         };

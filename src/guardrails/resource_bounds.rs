@@ -21,7 +21,7 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         cpu = cpu.within(range.min_cpu.map(|v| v.0), range.max_cpu.map(|v| v.0));
         memory = memory.within(range.min_memory.map(|v| v.0), range.max_memory.map(|v| v.0));
     }
-    let (from, to) = (change.from, change.to);
+    let (from, to) = (case.before(change), change.to);
     let within = ContainerResources {
         cpu_request: cpu.keep(from.cpu_request, to.cpu_request, |v| v.0, crate::domain::units::Millicores),
         cpu_limit: cpu.keep_limit(from.cpu_limit, to.cpu_limit, |v| v.0, crate::domain::units::Millicores),
@@ -32,7 +32,9 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         return Answer::pass();
     }
     let named = ResourcesChange { to: within, ..change.clone() };
-    let answer = if within == from {
+    let answer = if change.carries_on() {
+        Answer::refuse(format!("the size in force, {}, is not inside the bounds of resources any more", change_of(change)))
+    } else if within == from {
         Answer::refuse(format!("nothing of {} is inside the bounds of resources", change_of(change)))
     } else {
         let allowed = change_of(&named);

@@ -18,6 +18,7 @@ use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::review::{Review, Verdict};
 use crate::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
 use crate::domain::units::{GoDuration, Millicores};
@@ -371,7 +372,7 @@ async fn nothing_is_written_without_the_lease_or_under_another_epoch() {
 }
 
 fn resize(from: ContainerResources, to: ContainerResources) -> Change {
-    Change::Resources(ResourcesChange { target: TargetKey::deployment("shop", "web"), uid: "u1".into(), container: "app".into(), from, to })
+    Change::Resources(ResourcesChange { target: TargetKey::deployment("shop", "web"), uid: "u1".into(), container: "app".into(), from, to, through: Through::Template })
 }
 
 const HALF: ContainerResources =
