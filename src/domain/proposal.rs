@@ -262,7 +262,7 @@ impl ResourcesChange {
 
     fn summary(&self) -> String {
         let Self { target, container, from, to, through, uid: _ } = self;
-        let (from, to) = (resources_summary(from), resources_summary(to));
+        let (from, to) = (from.summary(), to.summary());
         match (self.carries_on(), through) {
             (false, Through::Template) => format!("resources of {target} container {container}: {from} -> {to}"),
             (false, Through::Pods) => format!("resources of {target} container {container}, in place: {from} -> {to}"),
@@ -272,16 +272,20 @@ impl ResourcesChange {
     }
 }
 
-fn resources_summary(resources: &ContainerResources) -> String {
-    let part = |name: &str, value: Option<String>| value.map(|v| format!("{name} {v}"));
-    let parts: Vec<String> = [
-        part("cpu", resources.cpu_request.map(Millicores::quantity)),
-        part("cpu limit", resources.cpu_limit.map(Millicores::quantity)),
-        part("memory", resources.memory_request.map(Bytes::quantity)),
-        part("memory limit", resources.memory_limit.map(Bytes::quantity)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if parts.is_empty() { "none".into() } else { parts.join(", ") }
+impl ContainerResources {
+    /// `cpu 500m, memory 512Mi, memory limit 1Gi`; what is not set is left out.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let part = |name: &str, value: Option<String>| value.map(|v| format!("{name} {v}"));
+        let parts: Vec<String> = [
+            part("cpu", self.cpu_request.map(Millicores::quantity)),
+            part("cpu limit", self.cpu_limit.map(Millicores::quantity)),
+            part("memory", self.memory_request.map(Bytes::quantity)),
+            part("memory limit", self.memory_limit.map(Bytes::quantity)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.is_empty() { "none".into() } else { parts.join(", ") }
+    }
 }

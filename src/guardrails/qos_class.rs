@@ -10,9 +10,6 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     let (from, to) = (workload.qos_with(&change.container, &change.from), workload.qos_with(&change.container, &change.to));
     match change.through {
         Through::Pods if to != from => Answer::refuse(format!("pods are {from} and would be {to}: in place their quality of service stays")),
-        Through::Pods if change.from.unset_by(&change.to) => {
-            Answer::refuse("in place no request and no limit can be taken away: change the pod template".into())
-        }
         Through::Template if to < from => Answer::refuse(format!("pods are {from} and would be {to}, which is ended sooner when a node runs short")),
         Through::Pods | Through::Template => Answer::pass(),
     }
@@ -27,13 +24,13 @@ mod tests {
 
     /// One container with requests that are its limits, and a change of it.
     fn guaranteed(change: impl Fn(&mut ContainerResources)) -> (Setup, Change) {
-        let resources = ContainerResources { cpu_limit: Some(Millicores(1000)), memory_limit: app_resources().memory_request, ..app_resources() };
+        let equal = ContainerResources { cpu_limit: Some(Millicores(1000)), memory_limit: app_resources().memory_request, ..app_resources() };
         let mut setup = calm();
         setup.workload().template.containers.truncate(1);
-        setup.workload().template.containers[0].resources = resources;
+        setup.workload().template.containers[0].resources = equal;
         let Change::Resources(mut asked) = resources("1", "512Mi", "512Mi") else { panic!() };
-        asked.from = resources;
-        asked.to = resources;
+        asked.from = equal;
+        asked.to = equal;
         change(&mut asked.to);
         (setup, Change::Resources(asked))
     }
@@ -69,18 +66,5 @@ mod tests {
         );
         let text = first.summary();
         check(&setup, first, &format!("Admit {text}"));
-    }
-
-    #[test]
-    fn in_place_nothing_is_unset() {
-        let Change::Resources(mut unlimited) = in_place(resources("1", "512Mi", "1Gi")) else { panic!() };
-        unlimited.from.cpu_limit = Some(Millicores(2000));
-        let mut setup = calm();
-        setup.workload().template.containers[0].resources = unlimited.from;
-        check(
-            &setup,
-            Change::Resources(unlimited),
-            "Refuse\nQosClass Refuse: in place no request and no limit can be taken away: change the pod template",
-        );
     }
 }

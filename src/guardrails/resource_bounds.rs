@@ -31,14 +31,13 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     if within == to {
         return Answer::pass();
     }
-    let named = ResourcesChange { to: within, ..change.clone() };
     let answer = if change.carries_on() {
-        Answer::refuse(format!("the size in force, {}, is not inside the bounds of resources any more", change_of(change)))
+        Answer::refuse(format!("the size in force, {}, is not inside the bounds of resources any more", to.summary()))
     } else if within == from {
-        Answer::refuse(format!("nothing of {} is inside the bounds of resources", change_of(change)))
+        Answer::refuse(format!("nothing of {} is inside the bounds of resources", to.summary()))
     } else {
-        let allowed = change_of(&named);
-        Answer::clamp(Change::Resources(named), format!("{allowed} is what the bounds of resources leave of {}", change_of(change)))
+        let named = Change::Resources(ResourcesChange { to: within, ..change.clone() });
+        Answer::clamp(named, format!("{} is what the bounds of resources leave of {}", within.summary(), to.summary()))
     };
     let asked_cpu = to.cpu_request.map_or(0, |v| v.0);
     let asked_memory = to.memory_request.map_or(0, |v| v.0);
@@ -47,12 +46,6 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         asked_memory as f64,
         within.memory_request.map_or(0, |v| v.0) as f64,
     )
-}
-
-/// The change in its own words, without the target.
-fn change_of(change: &ResourcesChange) -> String {
-    let summary = Change::Resources(change.clone()).summary();
-    summary.split_once(" -> ").map_or(summary.clone(), |(_, to)| to.to_owned())
 }
 
 impl Range {

@@ -114,7 +114,7 @@ impl SimPod {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::{PoolSpec, WorkloadSpec};
+    use super::super::scenario::WorkloadSpec;
     use super::super::testing::{NOON, at, web, world};
     use super::*;
     use crate::domain::names::TargetKey;

@@ -189,7 +189,7 @@ fn bounded(wanted: u64, least: u64, min: Option<u64>, max: Option<u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::usage::learn_cpu;
+    use super::super::usage::{learn_cpu, learn_memory};
     use super::*;
 
     fn at(hour: i64) -> Timestamp {
@@ -222,6 +222,7 @@ mod tests {
             memory_max: Some((450 * Bytes::MIB) as f64),
             oom_kill: None,
             oom_kills: 0,
+            throttled: None,
             last_change: None,
             bounds: ResourceBounds::default(),
         }
@@ -282,6 +283,62 @@ mod tests {
         let plan = propose_resources(&small, &killed).unwrap();
         assert_eq!(plan.to.memory_limit, Some(Bytes(300 * Bytes::MIB)));
         assert_eq!(plan.to.memory_request, Some(Bytes(300 * Bytes::MIB)));
+    }
+
+    #[test]
+    fn throttling_that_lasts_raises_cpu_though_use_is_capped_by_its_limit() {
+        let usage = used(2.0, 1500);
+        let capped = Container {
+            resources: ContainerResources { cpu_request: Some(Millicores(2000)), ..container().resources },
+            ..container()
+        };
+        assert_eq!(propose_resources(&capped, &evidence(&usage)), None, "115 % of what is used is near enough");
+        let throttled = |share| ResourceEvidence { throttled: Some(share), ..evidence(&usage) };
+        let plan = propose_resources(&capped, &throttled(0.5)).unwrap();
+        assert_eq!((plan.to.cpu_request, plan.to.cpu_limit), (Some(Millicores(4000)), Some(Millicores(4000))));
+        assert_eq!((plan.throttled, plan.to.memory_limit), (Some(0.5), plan.from.memory_limit));
+        assert_eq!(propose_resources(&capped, &throttled(0.05)), None, "bursts throttle under any limit");
+        let raised = |minutes| ResourceEvidence { last_change: Some(at(100) - SignedDuration::from_mins(minutes)), ..throttled(0.5) };
+        assert_eq!(propose_resources(&capped, &raised(29)), None, "measured before the change reached all");
+        assert!(propose_resources(&capped, &raised(30)).is_some());
+        let bounds = ResourceBounds { max_cpu: Some(Millicores(2000)), ..Default::default() };
+        assert_eq!(propose_resources(&capped, &ResourceEvidence { bounds, ..throttled(0.5) }), None, "the platform's bound");
+    }
+
+    #[test]
+    fn a_request_below_its_limit_is_raised_in_its_ratio_when_the_limit_throttles() {
+        let usage = used(1.0, 10);
+        let plan = propose_resources(&container(), &ResourceEvidence { throttled: Some(0.1), ..evidence(&usage) }).unwrap();
+        assert_eq!((plan.to.cpu_request, plan.to.cpu_limit), (Some(Millicores(1200)), Some(Millicores(2400))), "a fifth at least");
+    }
+
+    #[test]
+    fn requests_that_are_their_limits_stay_so() {
+        let usage = used(0.3, 1500);
+        let equal = Container {
+            resources: ContainerResources {
+                cpu_limit: Some(Millicores(1000)),
+                memory_request: Some(Bytes(1024 * Bytes::MIB)),
+                ..container().resources
+            },
+            ..container()
+        };
+        let plan = propose_resources(&equal, &ResourceEvidence { memory_max: Some((300 * Bytes::MIB) as f64), ..evidence(&usage) }).unwrap();
+        assert!(plan.to.cpu_request < plan.from.cpu_request && plan.to.memory_request < plan.from.memory_request);
+        assert_eq!((plan.to.cpu_request, plan.to.memory_request), (plan.to.cpu_limit, plan.to.memory_limit));
+    }
+
+    #[test]
+    fn memory_is_asked_for_by_its_days_and_a_limit_stays_above_all_that_was_seen() {
+        let mut usage = used(1.0, 1500);
+        let day = |day: i64| at(day * 24);
+        learn_memory(&mut usage, day(0), (900 * Bytes::MIB) as f64);
+        (1..30).for_each(|d| learn_memory(&mut usage, day(d), (200 * Bytes::MIB) as f64));
+        let seen = ResourceEvidence { memory_max: Some((900 * Bytes::MIB) as f64), ..evidence(&usage) };
+        let plan = propose_resources(&container(), &seen).unwrap();
+        let request = plan.to.memory_request.unwrap().0 / Bytes::MIB;
+        assert!((230..250).contains(&request), "{request} Mi");
+        assert_eq!(plan.to.memory_limit, Some(Bytes(900 * Bytes::MIB)));
     }
 
     #[test]

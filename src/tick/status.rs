@@ -7,10 +7,11 @@ use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::{Change, Proposal};
 use crate::domain::record::{Asked, DialogueEnd, Fate, Judged};
+use crate::domain::resize::ResizeTally;
 use crate::domain::review::{Review, RuleId, Verdict};
 use crate::domain::snapshot::{Rejected, SourceHealth};
 use crate::domain::status::{Condition, ConditionType, GroupStatus, StatusEvent, StatusEventReason, TargetStatus};
-use crate::domain::workload::AutoscalerKind;
+use crate::domain::workload::{AutoscalerKind, Workload};
 
 /// Whether a group has a model, and what is known of it. Most ticks ask nothing: what the last dialogue showed holds until the next.
 struct ModelUse<'a> {
@@ -192,10 +193,27 @@ fn scaling_limited(pass: &Pass, group: &Group) -> Condition {
     let limited = judged(pass, group)
         .filter(|j| matches!(j.review.verdict, Verdict::Clamp | Verdict::Refuse) && j.fate != Fate::Shadow)
         .find_map(|j| j.review.decisive());
-    match limited {
-        Some(ruling) => yes(kind, &ruling.rule.to_string(), &ruling.sentence),
+    if let Some(ruling) = limited {
+        return yes(kind, &ruling.rule.to_string(), &ruling.sentence);
+    }
+    let waiting = group.targets.iter().filter_map(|t| pass.snapshot.workload(&t.key)).find_map(resize_waits);
+    match waiting {
+        Some((reason, message)) => yes(kind, reason, &message),
         None => no(kind, "DesiredWithinRange", "no guardrail limits what is wanted"),
     }
+}
+
+/// What keeps running pods from the size in force of one of their containers, where nodes said so.
+fn resize_waits(workload: &Workload) -> Option<(&'static str, String)> {
+    workload.template.containers.iter().find_map(|container| {
+        let tally = workload.resize_tally(&container.name);
+        let reason = match tally {
+            ResizeTally { infeasible: 1.., .. } => "ResizeInfeasible",
+            ResizeTally { deferred: 1.., .. } => "ResizeDeferred",
+            _ => return None,
+        };
+        Some((reason, format!("the size in force of container {} of {}: {tally}", container.name, workload.key.kubectl_name())))
+    })
 }
 
 fn metrics_available(health: &SourceHealth) -> Condition {
@@ -322,6 +340,7 @@ pub(super) fn outcome_event(proposal: &Proposal, review: &Review, outcome: &Outc
         OutcomeResult::Conflicted { manager, advice } => {
             format!("{}: not done, {manager} owns the field; {advice}", outcome.change.summary())
         }
+        OutcomeResult::Resized { pods } => format!("{} ({}); {pods}", outcome.change.summary(), proposal.rationale),
         _ if review.verdict == Verdict::Clamp => {
             let why = review.decisive().map(|r| r.sentence.clone()).unwrap_or_default();
             format!("{} ({}; clamped: {why})", outcome.change.summary(), proposal.rationale)
