@@ -249,7 +249,10 @@ impl Workload {
     #[must_use]
     pub fn qos_with(&self, container: &str, resources: &ContainerResources) -> QosClass {
         let containers = self.template.containers.iter();
-        QosClass::of(containers.map(|c| if &*c.name == container { resources } else { self.in_force(&c.name).map_or(&c.resources, |f| &f.resources) }))
+        QosClass::of(
+            containers
+                .map(|c| if &*c.name == container { resources } else { self.in_force(&c.name).map_or(&c.resources, |f| &f.resources) }),
+        )
     }
 }
 

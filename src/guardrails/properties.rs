@@ -10,11 +10,11 @@ use crate::domain::limits::{Bounds, Criticality};
 use crate::domain::memory::Commitments;
 use crate::domain::names::ProposalId;
 use crate::domain::proposal::{Change, HeadroomChange, Origin, Proposal, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::review::{Review, Verdict};
 use crate::domain::signal::SignalName;
 use crate::domain::snapshot::{Quota, QuotaAmounts};
 use crate::domain::units::{Bytes, MicroUsd, Millicores};
-use crate::domain::resize::Through;
 use crate::domain::workload::ContainerResources;
 
 const TARGETS: [&str; 4] = ["web", "api", "jobs", "mail"];

@@ -9,8 +9,12 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     let (Change::Resources(change), Some(workload)) = (case.change, case.subject.workload) else { return Answer::pass() };
     let (from, to) = (workload.qos_with(&change.container, &change.from), workload.qos_with(&change.container, &change.to));
     match change.through {
-        Through::Pods if to != from => Answer::refuse(format!("pods are {from} and would be {to}: in place their quality of service stays")),
-        Through::Template if to < from => Answer::refuse(format!("pods are {from} and would be {to}, which is ended sooner when a node runs short")),
+        Through::Pods if to != from => {
+            Answer::refuse(format!("pods are {from} and would be {to}: in place their quality of service stays"))
+        }
+        Through::Template if to < from => {
+            Answer::refuse(format!("pods are {from} and would be {to}, which is ended sooner when a node runs short"))
+        }
         Through::Pods | Through::Template => Answer::pass(),
     }
 }
@@ -24,7 +28,8 @@ mod tests {
 
     /// One container with requests that are its limits, and a change of it.
     fn guaranteed(change: impl Fn(&mut ContainerResources)) -> (Setup, Change) {
-        let equal = ContainerResources { cpu_limit: Some(Millicores(1000)), memory_limit: app_resources().memory_request, ..app_resources() };
+        let equal =
+            ContainerResources { cpu_limit: Some(Millicores(1000)), memory_limit: app_resources().memory_request, ..app_resources() };
         let mut setup = calm();
         setup.workload().template.containers.truncate(1);
         setup.workload().template.containers[0].resources = equal;
@@ -38,7 +43,11 @@ mod tests {
     #[test]
     fn a_guaranteed_pod_stays_so_whichever_way() {
         let (setup, change) = guaranteed(|to| to.cpu_request = Some(Millicores(900)));
-        check(&setup, in_place(change.clone()), "Refuse\nQosClass Refuse: pods are Guaranteed and would be Burstable: in place their quality of service stays");
+        check(
+            &setup,
+            in_place(change.clone()),
+            "Refuse\nQosClass Refuse: pods are Guaranteed and would be Burstable: in place their quality of service stays",
+        );
         check(
             &setup,
             change,

@@ -114,14 +114,28 @@ impl SimPod {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scenario::WorkloadSpec;
-    use super::super::testing::{NOON, at, web, world};
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use super::super::clock::Pace;
+    use super::super::scenario::{Scenario, WorkloadSpec};
+    use super::super::simulation::Simulation;
+    use super::super::testing::{ListPrices, NOON, at, scenario, steady, web, world};
     use super::*;
-    use crate::domain::names::TargetKey;
+    use crate::adapters::ledger::SqliteLedger;
+    use crate::domain::limits::{
+        Actuation, Bounds, Criticality, GateLimits, Group, GroupTarget, Guardrail, Mode, Modes, Paused, ResourceBounds, TargetLimits,
+        TimeZoneName,
+    };
+    use crate::domain::names::{GroupId, TargetKey};
+    use crate::domain::outcome::Outcome;
     use crate::domain::proposal::{Change, ResourcesChange};
+    use crate::domain::record::EntryBody;
     use crate::domain::resize::Through;
-    use crate::domain::units::{Bytes, Millicores};
+    use crate::domain::units::{Bytes, GoDuration, Millicores};
     use crate::domain::workload::PodPhase;
+    use crate::ports::{Clock, EntryFilter, Ledger};
+    use crate::tick::{Settings, Ticker};
 
     fn key() -> TargetKey {
         TargetKey::deployment("shop", "web")
@@ -215,5 +229,89 @@ mod tests {
             memory_limit: Some(Bytes(1 << 30)),
         };
         assert!(matches!(world.write(&Change::Resources(asked)), OutcomeResult::Denied { .. }));
+    }
+
+    /// One group that may resize `web`, held at three replicas.
+    fn may_resize(scenario: Scenario) -> Scenario {
+        let bounds = Bounds { min: 3, max: 3 };
+        let group = Group {
+            id: GroupId::new("shop", "web"),
+            uid: "g1".into(),
+            generation: 1,
+            created: None,
+            targets: vec![GroupTarget {
+                key: key(),
+                container: None,
+                bounds,
+                criticality: Criticality::High,
+                capacity_per_replica: Some(40.0),
+            }],
+            modes: Modes::all(Mode::Auto),
+            signals: Vec::new(),
+            slo: None,
+            cost_budget_per_hour: None,
+            time_zone: TimeZoneName::utc(),
+            freeze_windows: Vec::new(),
+            surges: Vec::new(),
+            depends_on: Vec::new(),
+            actuation: Actuation::Replicas,
+            human_hold: GoDuration::from_mins(15),
+            model_enabled: false,
+            forecast_model: None,
+            paused: Paused::default(),
+        };
+        let limits = TargetLimits {
+            bounds,
+            max_step_up: 1,
+            max_step_down: 1,
+            resources: ResourceBounds {
+                min_cpu: None,
+                max_cpu: Some(Millicores(2000)),
+                min_memory: None,
+                max_memory: Some(Bytes(1 << 32)),
+            },
+            highest_criticality: Criticality::Critical,
+            allow_zero: false,
+        };
+        let guardrail = Guardrail {
+            namespace: "shop".into(),
+            version: "1".into(),
+            targets: BTreeMap::from([(key(), limits)]),
+            freeze: false,
+            highest_mode: Mode::Auto,
+            cost_budget_per_hour: None,
+            cost_budget_per_month: None,
+        };
+        Scenario { groups: vec![group], guardrails: vec![guardrail], ..scenario }
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_throttles_is_raised_by_the_tick_itself_while_pods_run_on() {
+        let throttled = ContainerResources { cpu_request: Some(Millicores(500)), cpu_limit: Some(Millicores(500)), ..web().resources };
+        let spec = WorkloadSpec { replicas: 3, resources: throttled, demand: steady(110.0), ..web() };
+        let simulation = Simulation::start(may_resize(scenario(vec![spec])), 1, Pace::Headless, Arc::new(ListPrices)).await.unwrap();
+        let ledger = Arc::new(SqliteLedger::in_memory().await.unwrap());
+        let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
+        let mut ticker = Ticker::start(simulation.ports(None, ledger.clone()), settings).await.unwrap();
+        for minute in 0..25 {
+            simulation.clock.sleep_until(at(NOON + minute * 60)).await;
+            ticker.tick().await.unwrap();
+        }
+        let facts = simulation.world.look(|world| world.facts(Vec::new()).workloads.remove(&key()).unwrap());
+        let size = facts.container(None).unwrap().resources;
+        assert!(size.cpu_limit > throttled.cpu_limit && size.cpu_request == size.cpu_limit, "{size:?}");
+        assert_eq!(facts.resize_tally(CONTAINER), ResizeTally { taken: 3, ..ResizeTally::default() });
+        assert_eq!(facts.template.containers[0].resources, throttled, "the template waits");
+        assert!(facts.pods.iter().all(|pod| pod.restarts == 0 && pod.created.unwrap() < at(NOON)), "nothing was restarted");
+        let entries = ledger.entries(&EntryFilter::default()).await.unwrap();
+        let tallies: Vec<ResizeTally> = entries
+            .iter()
+            .filter_map(|entry| match &entry.body {
+                EntryBody::Outcome(Outcome { result: OutcomeResult::Resized { pods }, .. }) => Some(*pods),
+                _ => None,
+            })
+            .collect();
+        let step = |taken| ResizeTally { taken, to_ask: 3 - taken, ..ResizeTally::default() };
+        assert_eq!(tallies, [step(1), step(2), step(3)], "one pod a tick, each on record");
     }
 }

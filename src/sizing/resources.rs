@@ -288,10 +288,8 @@ mod tests {
     #[test]
     fn throttling_that_lasts_raises_cpu_though_use_is_capped_by_its_limit() {
         let usage = used(2.0, 1500);
-        let capped = Container {
-            resources: ContainerResources { cpu_request: Some(Millicores(2000)), ..container().resources },
-            ..container()
-        };
+        let capped =
+            Container { resources: ContainerResources { cpu_request: Some(Millicores(2000)), ..container().resources }, ..container() };
         assert_eq!(propose_resources(&capped, &evidence(&usage)), None, "115 % of what is used is near enough");
         let throttled = |share| ResourceEvidence { throttled: Some(share), ..evidence(&usage) };
         let plan = propose_resources(&capped, &throttled(0.5)).unwrap();
@@ -323,7 +321,8 @@ mod tests {
             },
             ..container()
         };
-        let plan = propose_resources(&equal, &ResourceEvidence { memory_max: Some((300 * Bytes::MIB) as f64), ..evidence(&usage) }).unwrap();
+        let plan =
+            propose_resources(&equal, &ResourceEvidence { memory_max: Some((300 * Bytes::MIB) as f64), ..evidence(&usage) }).unwrap();
         assert!(plan.to.cpu_request < plan.from.cpu_request && plan.to.memory_request < plan.from.memory_request);
         assert_eq!((plan.to.cpu_request, plan.to.memory_request), (plan.to.cpu_limit, plan.to.memory_limit));
     }

@@ -38,7 +38,8 @@ pub async fn take_resources(client: &Client, namespace: &str, pod: &str) -> Resu
         let spec = pod.spec.clone().unwrap_or_default();
         let status = pod.status.get_or_insert_default();
         for reported in status.container_statuses.iter_mut().flatten() {
-            let asked = spec.containers.iter().find(|container| container.name == reported.name).and_then(|container| container.resources.clone());
+            let asked =
+                spec.containers.iter().find(|container| container.name == reported.name).and_then(|container| container.resources.clone());
             reported.allocated_resources = asked.as_ref().and_then(|asked| asked.requests.clone());
             reported.resources = asked;
         }

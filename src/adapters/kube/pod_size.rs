@@ -77,9 +77,7 @@ mod tests {
     #[test]
     fn the_kubelets_words_are_told_apart() {
         let (old, new) = (json!({"requests": {"cpu": "100m"}}), json!({"requests": {"cpu": "0.2"}, "limits": {"memory": "1024Mi"}}));
-        let condition = |kind: &str, reason: &str, generation: i64| {
-            json!([{"type": kind, "status": "True", "reason": reason, "observedGeneration": generation, "lastTransitionTime": "2026-03-02T10:00:00Z"}])
-        };
+        let condition = |kind: &str, reason: &str, generation: i64| json!([{"type": kind, "status": "True", "reason": reason, "observedGeneration": generation, "lastTransitionTime": "2026-03-02T10:00:00Z"}]);
         let since = Some("2026-03-02T10:00:00Z".parse().unwrap());
         assert_eq!(state_of(&new, &json!([])), ResizeState::Settled, "0.2 is 200m, 1024Mi is 1Gi");
         assert_eq!(state_of(&old, &json!([])), ResizeState::InProgress);
@@ -92,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_pod_that_does_not_run_yet_has_nothing_to_settle() {
-        let pod: ApiPod = serde_json::from_value(json!({"spec": {"containers": [{"name": "app"}]}, "status": {"phase": "Pending"}})).unwrap();
+        let pod: ApiPod =
+            serde_json::from_value(json!({"spec": {"containers": [{"name": "app"}]}, "status": {"phase": "Pending"}})).unwrap();
         assert_eq!(pod_size(&pod).resize, ResizeState::Settled);
     }
 }

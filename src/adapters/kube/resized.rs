@@ -1,5 +1,6 @@
 //! The annotation `ipa.dev/resized`: sizes that running pods were given in place and that the pod template does not have, for people to read and
-//! for the next tick to carry on. A container whose template was changed since is left out: the template is the newer word.
+//! for the next tick to carry on. A Deployment counts a generation for it and rolls nothing out. A container whose template was changed since is left
+//! out: the template is the newer word.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +76,8 @@ mod tests {
     use super::*;
 
     fn app(cpu: u64) -> Container {
-        let resources = ContainerResources { cpu_request: Some(Millicores(cpu)), memory_limit: Some(Bytes(1 << 30)), ..ContainerResources::default() };
+        let resources =
+            ContainerResources { cpu_request: Some(Millicores(cpu)), memory_limit: Some(Bytes(1 << 30)), ..ContainerResources::default() };
         Container { name: "app".into(), resources }
     }
 
@@ -103,7 +105,9 @@ mod tests {
     #[test]
     fn what_the_template_has_is_not_written_and_nonsense_says_nothing() {
         assert_eq!(write(&resized(500), &[app(500)]), None);
-        for nonsense in ["", "{}", "true", r#"{"since":"yesterday","containers":{}}"#, r#"{"since":"2026-03-02T10:00:00Z","containers":{"app":1}}"#] {
+        for nonsense in
+            ["", "{}", "true", r#"{"since":"yesterday","containers":{}}"#, r#"{"since":"2026-03-02T10:00:00Z","containers":{"app":1}}"#]
+        {
             assert_eq!(read(Some(&nonsense.to_owned()), &[app(500)]), None, "{nonsense}");
         }
         assert_eq!(read(None, &[app(500)]), None);

@@ -372,7 +372,14 @@ async fn nothing_is_written_without_the_lease_or_under_another_epoch() {
 }
 
 fn resize(from: ContainerResources, to: ContainerResources) -> Change {
-    Change::Resources(ResourcesChange { target: TargetKey::deployment("shop", "web"), uid: "u1".into(), container: "app".into(), from, to, through: Through::Template })
+    Change::Resources(ResourcesChange {
+        target: TargetKey::deployment("shop", "web"),
+        uid: "u1".into(),
+        container: "app".into(),
+        from,
+        to,
+        through: Through::Template,
+    })
 }
 
 const HALF: ContainerResources =
