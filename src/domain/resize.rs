@@ -198,7 +198,7 @@ impl ContainerResources {
     /// Whether everything that is set in `wanted` is so here; what a limit range or the API server filled in does not count.
     #[must_use]
     pub fn has(&self, wanted: &Self) -> bool {
-        fn same<T: PartialEq>(have: Option<T>, want: Option<T>) -> bool {
+        fn same<T: PartialEq + Copy>(have: Option<T>, want: Option<T>) -> bool {
             want.is_none() || have == want
         }
         same(self.cpu_request, wanted.cpu_request)
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn few_are_resized_at_a_time_and_at_least_one() {
-        let next = |to_ask, in_progress| ResizeTally { to_ask, in_progress, ..ResizeTally::default() }.next();
+        let next = |to_ask, in_progress| ResizeTally { in_progress, to_ask, ..ResizeTally::default() }.next();
         assert_eq!((next(0, 0), next(1, 0), next(8, 0), next(1000, 0)), (0, 1, 2, 32));
         assert_eq!((next(6, 2), next(7, 1)), (0, 1));
     }

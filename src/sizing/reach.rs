@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::domain::plan::ResourcesPlan;
 use crate::domain::resize::{ResizeState, Through};
 use crate::domain::snapshot::ClusterFacts;
-use crate::domain::workload::{Container, ContainerResources, ResourceList, Rollout, Workload};
+use crate::domain::workload::{Container, ContainerResources, Pod, ResourceList, Rollout, Workload};
 
 /// How long a deferred resize is waited for: the room that a node lacks may come when a neighbour goes, and after an hour it rarely does.
 const PATIENCE: SignedDuration = SignedDuration::from_hours(1);
@@ -37,7 +37,7 @@ const SHORTAGE: f64 = 2.0 / 3.0;
 #[must_use]
 pub fn reach(workload: &Workload, container: &Container, to: &ContainerResources, facts: &ClusterFacts) -> Through {
     let in_place = facts.resizes_in_place
-        && workload.pods.iter().any(|pod| pod.is_running())
+        && workload.pods.iter().any(Pod::is_running)
         && !container.resources.unset_by(to)
         && workload.qos_with(&container.name, &container.resources) == workload.qos_with(&container.name, to)
         && !workload.pods.iter().any(|pod| pod.is_running() && pod.size.resize == ResizeState::Unsupported);
@@ -114,7 +114,7 @@ mod tests {
     use crate::domain::fleet::Node;
     use crate::domain::resize::{PodSize, Resized};
     use crate::domain::units::{Bytes, Millicores};
-    use crate::domain::workload::{Pod, PodPhase};
+    use crate::domain::workload::PodPhase;
     use crate::forecast::world;
 
     const MIB: u64 = Bytes::MIB;

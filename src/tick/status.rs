@@ -386,6 +386,7 @@ impl Pass {
 mod tests {
     use super::*;
     use crate::domain::memory::AskReason;
+    use crate::domain::resize::{PodSize, ResizeState};
 
     #[test]
     fn a_model_that_did_not_answer_stays_away_until_it_answers_again() {
@@ -400,6 +401,25 @@ mod tests {
         assert_eq!(said(Asked::BreakerOpen, Some(&away)), (Some(false), Some(true)));
         assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Repeating)), (Some(true), Some(true)), "it answers, but not validly");
         assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Finished)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn a_size_that_nodes_defer_or_can_never_hold_is_told() {
+        let waits = |resize| {
+            let mut workload = crate::forecast::world::workload("web", 2);
+            let container = workload.template.containers[0].clone();
+            for pod in &mut workload.pods {
+                pod.node = Some("n1".into());
+                pod.size = PodSize { containers: vec![container.clone()], resize };
+            }
+            resize_waits(&workload)
+        };
+        let told = |resize| waits(resize).map(|(reason, message)| (reason, message.split_once(": ").unwrap().1.to_owned()));
+        assert_eq!(told(ResizeState::Settled), None);
+        let deferred = "0 of 2 pods have it, 2 wait for room on their nodes (Deferred)".to_owned();
+        assert_eq!(told(ResizeState::Deferred { since: None }), Some(("ResizeDeferred", deferred)));
+        let infeasible = "0 of 2 pods have it, 2 ask for more than their nodes can give (Infeasible)".to_owned();
+        assert_eq!(told(ResizeState::Infeasible), Some(("ResizeInfeasible", infeasible)));
     }
 
     #[test]

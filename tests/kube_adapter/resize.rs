@@ -186,8 +186,8 @@ async fn another_quality_of_service_is_refused_by_the_server_and_leaves_nothing_
     let after = stage.object().await?;
     ensure!(before.annotations() == after.annotations() && before.spec == after.spec, "{after:?}");
 
-    let stale = ContainerResources { cpu_request: Some(Millicores(90)), ..OLD };
-    let moved = stage.carry_out(stale, NEW, Through::Pods).await?;
+    let outdated = ContainerResources { cpu_request: Some(Millicores(90)), ..OLD };
+    let moved = stage.carry_out(outdated, NEW, Through::Pods).await?;
     ensure!(matches!(moved, OutcomeResult::WorldChanged { .. }), "{moved:?}");
     Ok(())
 }
