@@ -15,6 +15,7 @@ use ipa::domain::limits::{
 use ipa::domain::names::{GroupId, TargetKey};
 use ipa::domain::outcome::{Outcome, OutcomeResult};
 use ipa::domain::proposal::Change;
+use ipa::domain::resize::PodSize;
 use ipa::domain::series::{COARSE_SAMPLES, FINE_SAMPLES, History, MIDDLE_SAMPLES, Series};
 use ipa::domain::signal::{Signal, SignalName, Signals};
 use ipa::domain::snapshot::{ClusterFacts, QueuedProposal, SourceHealth};
@@ -246,6 +247,7 @@ fn workload(target: usize, key: TargetKey, now: Timestamp) -> Workload {
         restarts: 0,
         oom_killed: false,
         current_template: true,
+        size: PodSize::default(),
     });
     let replicas = ReplicaCounts { desired: PODS as u32, current: PODS as u32, ready: PODS as u32 };
     Workload {
@@ -259,6 +261,7 @@ fn workload(target: usize, key: TargetKey, now: Timestamp) -> Workload {
             containers: vec![Container { name: "app".into(), resources }],
             shape: PodShape { requests: requests(), ..PodShape::default() },
         },
+        resized: None,
         pods: pods.collect(),
         writers: Vec::new(),
         autoscalers: Vec::new(),

@@ -12,6 +12,7 @@ pub mod plan;
 pub mod priority;
 pub mod proposal;
 pub mod record;
+pub mod resize;
 pub mod review;
 pub mod series;
 pub mod signal;

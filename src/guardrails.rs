@@ -28,6 +28,7 @@ mod freeze;
 mod identity;
 mod mode;
 mod other_writer;
+mod qos_class;
 mod quota;
 mod regret_budget;
 mod request_limit;
@@ -62,7 +63,7 @@ use crate::domain::review::{Review, RuleId, Ruling, Verdict};
 use crate::domain::snapshot::Snapshot;
 
 /// Every rule, in the order in which they are asked.
-const RULES: [RuleId; 22] = [
+const RULES: [RuleId; 23] = [
     RuleId::Identity,
     RuleId::Mode,
     RuleId::Bounds,
@@ -78,6 +79,7 @@ const RULES: [RuleId; 22] = [
     RuleId::Freeze,
     RuleId::ResourceBounds,
     RuleId::RequestLimit,
+    RuleId::QosClass,
     RuleId::Quota,
     RuleId::Fit,
     RuleId::CostBudget,
@@ -207,6 +209,7 @@ fn ask(rule: RuleId, case: &Case<'_>) -> Answer {
         RuleId::Freeze => freeze::ask(case),
         RuleId::ResourceBounds => resource_bounds::ask(case),
         RuleId::RequestLimit => request_limit::ask(case),
+        RuleId::QosClass => qos_class::ask(case),
         RuleId::Quota => quota::ask(case),
         RuleId::Fit => fit::ask(case),
         RuleId::CostBudget => cost_budget::ask(case),

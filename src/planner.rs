@@ -13,14 +13,15 @@ mod propose;
 
 use std::collections::BTreeMap;
 
-use crate::domain::memory::PlannerMemory;
+use crate::domain::memory::{PlannerMemory, TargetMemory};
 use crate::domain::names::TargetKey;
 use crate::domain::outlook::Outlook;
-use crate::domain::plan::{Plan, TargetPlan};
+use crate::domain::plan::{Plan, ResourcesPlan, TargetPlan};
 use crate::domain::priority::{Claim, priority};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::workload::Container;
 pub use crate::forecast::Prediction;
-use crate::sizing::{learn_provisioning, propose_resources, size};
+use crate::sizing::{carry_on, learn_provisioning, propose_resources, reach, size};
 use assess::{Assessed, Assessor};
 use prices::Prices;
 
@@ -36,8 +37,7 @@ pub fn plan(snapshot: &Snapshot, prediction: Prediction) -> (Plan, PlannerMemory
     for target in &assessed {
         let Some(remembered) = memory.targets.get_mut(target.key()) else { continue };
         let sized = size(&target.situation, &mut remembered.needs);
-        let resources =
-            target.container.and_then(|container| propose_resources(container, &target.resource_evidence(snapshot, remembered)));
+        let resources = target.container.and_then(|container| right_size(snapshot, target, container, remembered));
         let demand_known = !target.situation.load_is_cpu;
         let target_plan = TargetPlan {
             replicas: sized.replicas,
@@ -60,6 +60,14 @@ pub fn plan(snapshot: &Snapshot, prediction: Prediction) -> (Plan, PlannerMemory
     (plan, memory)
 }
 
+/// A new size and how it reaches the pods; or what is left to be done about the one in force.
+fn right_size(snapshot: &Snapshot, target: &Assessed<'_>, container: &Container, remembered: &TargetMemory) -> Option<ResourcesPlan> {
+    match propose_resources(container, &target.resource_evidence(snapshot, remembered)) {
+        Some(plan) => Some(ResourcesPlan { through: reach(target.workload, container, &plan.to, &snapshot.facts), ..plan }),
+        None => carry_on(target.workload, container, &snapshot.facts, snapshot.at),
+    }
+}
+
 fn assess_all<'a>(
     snapshot: &'a Snapshot,
     outlooks: &'a BTreeMap<TargetKey, std::sync::Arc<Outlook>>,
@@ -72,7 +80,7 @@ fn assess_all<'a>(
             let Some(workload) = snapshot.facts.workloads.get(&target.key) else { continue };
             let remembered = memory.targets.entry(target.key.clone()).or_default();
             if remembered.uid != workload.uid {
-                *remembered = crate::domain::memory::TargetMemory { uid: workload.uid.clone(), ..Default::default() };
+                *remembered = TargetMemory { uid: workload.uid.clone(), ..Default::default() };
             }
             remembered.since.get_or_insert(snapshot.at);
             let outlook = outlooks.get(&target.key).map(|outlook| &**outlook);

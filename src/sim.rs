@@ -23,6 +23,7 @@ mod office;
 mod pods;
 mod prices;
 mod queue;
+mod resize;
 mod scenario;
 mod shared;
 mod sight;

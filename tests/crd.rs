@@ -213,12 +213,14 @@ async fn the_accounts_of_each_mode_may_do_what_it_needs_and_no_more() -> Result<
     let acting = [
         ("patch", "apps/deployments/scale"),
         ("patch", "apps/deployments"),
+        ("patch", "/pods/resize"),
         ("patch", "karpenter.sh/nodepools"),
         ("create", "ipa.dev/scalingproposals"),
     ];
     let never = [
         ("delete", "apps/deployments"),
         ("delete", "/pods"),
+        ("patch", "/pods"),
         ("get", "/secrets"),
         ("update", "ipa.dev/scalingproposals"),
         ("approve", "ipa.dev/scalingproposals"),

@@ -5,6 +5,7 @@ mod observe;
 mod ownership;
 mod people;
 mod pools;
+mod resize;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -17,6 +17,7 @@ use super::domain::outlook::{ForecastQuality, Outlook};
 use super::domain::plan::{CapacitySource, Plan, SizingBasis, SizingReason, TargetPlan};
 use super::domain::proposal::{Change, Origin, Proposal, ReplicasChange};
 use super::domain::record::PastDecision;
+use super::domain::resize::PodSize;
 use super::domain::review::{Compared, Review, RuleId, Ruling, Verdict};
 use super::domain::series::{History, Series};
 use super::domain::signal::{Signal, SignalName};
@@ -203,6 +204,7 @@ fn workload(naming: Naming, key: &TargetKey, name: &str) -> Workload {
         restarts: 0,
         oom_killed: false,
         current_template: true,
+        size: PodSize::default(),
     };
     Workload {
         key: key.clone(),
@@ -219,6 +221,7 @@ fn workload(naming: Naming, key: &TargetKey, name: &str) -> Workload {
                 ..PodShape::default()
             },
         },
+        resized: None,
         pods: (1..=3).map(pod).collect(),
         writers: Vec::new(),
         autoscalers: Vec::new(),

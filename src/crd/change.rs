@@ -9,6 +9,7 @@ use super::text::{DurationText, QuantityText};
 use crate::domain::fleet::CapacityType;
 use crate::domain::limits::Provider;
 use crate::domain::proposal::{Cause, Notify};
+use crate::domain::resize::Through;
 
 /// The kinds of change there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,7 +96,7 @@ pub struct ReplicasSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourcesSpec {
-    /// Workload whose pod template would change. Required.
+    /// Workload whose pods or pod template would change. Required.
     pub target: TargetKeySpec,
     /// UID of the workload that was meant; one that was created anew is another. Required.
     #[schemars(length(min = 1, max = 64))]
@@ -107,6 +108,9 @@ pub struct ResourcesSpec {
     pub from: ContainerResourcesSpec,
     /// Requests and limits that the container would have; what is absent is unset. Required.
     pub to: ContainerResourcesSpec,
+    /// How they reach the pods: Pods (running ones, in place) or Template (all are replaced). Default: Template.
+    #[serde(default)]
+    pub through: Through,
 }
 
 /// Requests and limits of one container.

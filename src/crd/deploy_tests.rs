@@ -127,6 +127,7 @@ fn above_observe_ipa_may_ask_and_patch_workloads_and_pools_and_the_planner_nothi
     expected.extend(set(&[
         ("create", "ipa.dev/scalingproposals"),
         ("delete", "ipa.dev/scalingproposals"),
+        ("patch", "/pods/resize"),
         ("patch", "apps/deployments"),
         ("patch", "apps/deployments/scale"),
         ("patch", "apps/statefulsets"),

@@ -161,13 +161,19 @@ pub struct PeakWatch {
     pub open: VecDeque<(Timestamp, f32)>,
 }
 
-/// What a pod was seen to use: a histogram whose weights fade by half a day, as the Vertical Pod Autoscaler's recommender keeps it.
+/// What a pod was seen to use: histograms whose weights fade with time, as the Vertical Pod Autoscaler's recommender keeps them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsageMemory {
     /// Weight by bucket of CPU; how buckets are bounded is the algorithm's.
     pub cpu: Vec<f32>,
     /// Minutes it rests on.
     pub minutes: u32,
+    /// Weight by bucket of the highest memory of each day.
+    #[serde(default)]
+    pub memory: Vec<f32>,
+    /// When the day under way began, and its highest memory so far, bytes.
+    #[serde(default)]
+    pub memory_peak: Option<(Timestamp, f64)>,
 }
 
 /// What is known of a replica's capacity.

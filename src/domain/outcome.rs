@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::ProposalId;
 use super::proposal::{Change, Origin};
+use super::resize::ResizeTally;
 
 /// What came of one released change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ pub enum OutcomeResult {
     },
     /// The answer to the write was lost, but a later read shows it.
     Confirmed,
+    /// Running pods were asked in place; what each node answers shows in the pods.
+    Resized {
+        /// Where the target's pods stood a moment later.
+        pods: ResizeTally,
+    },
     /// The world had moved since it was judged; the next tick judges anew.
     WorldChanged {
         /// What was different.
@@ -71,7 +77,7 @@ impl OutcomeResult {
     /// Whether the change is in the cluster.
     #[must_use]
     pub fn is_applied(&self) -> bool {
-        matches!(self, Self::Applied { .. } | Self::Confirmed)
+        matches!(self, Self::Applied { .. } | Self::Confirmed | Self::Resized { .. })
     }
 
     /// Machine reason.
@@ -80,6 +86,7 @@ impl OutcomeResult {
         match self {
             Self::Applied { .. } => "Applied",
             Self::Confirmed => "Confirmed",
+            Self::Resized { .. } => "Resized",
             Self::WorldChanged { .. } => "WorldChanged",
             Self::Conflicted { .. } => "Conflicted",
             Self::Gone => "Gone",

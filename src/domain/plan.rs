@@ -10,6 +10,7 @@ use super::fleet::CapacityType;
 use super::names::TargetKey;
 use super::outlook::Outlook;
 use super::proposal::Proposal;
+use super::resize::Through;
 use super::units::MicroUsd;
 use super::workload::ContainerResources;
 
@@ -109,12 +110,18 @@ pub struct ResourcesPlan {
     pub from: ContainerResources,
     /// As they should be.
     pub to: ContainerResources,
+    /// How they reach the pods.
+    #[serde(default)]
+    pub through: Through,
     /// CPU used by one pod at p95, cores.
     pub cpu_p95: Option<f64>,
     /// Largest memory working set of one pod, bytes.
     pub memory_max: Option<f64>,
     /// OOM kills that raised it.
     pub oom_kills: u32,
+    /// Share of CPU periods throttled that raised it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<f64>,
 }
 
 /// A priced node mix for the planned pods.

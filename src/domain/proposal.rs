@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::fleet::CapacityType;
 use super::limits::Provider;
 use super::names::{Digest, DigestError, EvidenceId, GroupId, ProposalId, TargetKey};
+use super::resize::Through;
 use super::units::{Bytes, GoDuration, MicroUsd, Millicores};
 use super::workload::{ContainerResources, Requirement, ResourceList, Taint};
 
@@ -84,8 +85,12 @@ pub struct ResourcesChange {
     pub container: Arc<str>,
     /// Resources when this was made.
     pub from: ContainerResources,
-    /// Resources wanted, all of them (what is absent is unset).
+    /// Resources wanted, all of them (what is absent is unset). The same as `from` where what is in force has yet to reach new pods, or the
+    /// template.
     pub to: ContainerResources,
+    /// How it reaches the pods.
+    #[serde(default)]
+    pub through: Through,
 }
 
 /// A node pool, new or changed, within a fleet.
@@ -232,13 +237,7 @@ impl Change {
     pub fn summary(&self) -> String {
         match self {
             Self::Replicas(c) => format!("replicas of {} {} -> {}", c.target, c.from, c.to),
-            Self::Resources(c) => format!(
-                "resources of {} container {}: {} -> {}",
-                c.target,
-                c.container,
-                resources_summary(&c.from),
-                resources_summary(&c.to)
-            ),
+            Self::Resources(c) => c.summary(),
             Self::NodePool(c) => format!(
                 "{} node pool {} with {} instance types",
                 if c.exists { "change" } else { "create" },
@@ -254,16 +253,39 @@ impl Change {
     }
 }
 
-fn resources_summary(resources: &ContainerResources) -> String {
-    let part = |name: &str, value: Option<String>| value.map(|v| format!("{name} {v}"));
-    let parts: Vec<String> = [
-        part("cpu", resources.cpu_request.map(Millicores::quantity)),
-        part("cpu limit", resources.cpu_limit.map(Millicores::quantity)),
-        part("memory", resources.memory_request.map(Bytes::quantity)),
-        part("memory limit", resources.memory_limit.map(Bytes::quantity)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    if parts.is_empty() { "none".into() } else { parts.join(", ") }
+impl ResourcesChange {
+    /// Whether it only carries on what is in force: to pods that came since, or into the template.
+    #[must_use]
+    pub fn carries_on(&self) -> bool {
+        self.from == self.to
+    }
+
+    fn summary(&self) -> String {
+        let Self { target, container, from, to, through, uid: _ } = self;
+        let (from, to) = (from.summary(), to.summary());
+        match (self.carries_on(), through) {
+            (false, Through::Template) => format!("resources of {target} container {container}: {from} -> {to}"),
+            (false, Through::Pods) => format!("resources of {target} container {container}, in place: {from} -> {to}"),
+            (true, Through::Template) => format!("resources of {target} container {container} into its template: {to}"),
+            (true, Through::Pods) => format!("resources of {target} container {container} to new pods, in place: {to}"),
+        }
+    }
+}
+
+impl ContainerResources {
+    /// `cpu 500m, memory 512Mi, memory limit 1Gi`; what is not set is left out.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let part = |name: &str, value: Option<String>| value.map(|v| format!("{name} {v}"));
+        let parts: Vec<String> = [
+            part("cpu", self.cpu_request.map(Millicores::quantity)),
+            part("cpu limit", self.cpu_limit.map(Millicores::quantity)),
+            part("memory", self.memory_request.map(Bytes::quantity)),
+            part("memory limit", self.memory_limit.map(Bytes::quantity)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if parts.is_empty() { "none".into() } else { parts.join(", ") }
+    }
 }

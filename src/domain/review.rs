@@ -67,6 +67,8 @@ pub enum RuleId {
     Fleet,
     /// Several signals must agree before capacity is taken away.
     CrossCheck,
+    /// Pods keep their quality-of-service class in place, and get no lower one.
+    QosClass,
 }
 
 impl RuleId {
@@ -91,6 +93,7 @@ impl RuleId {
             | Self::Unusual
             | Self::ResourceBounds
             | Self::RequestLimit
+            | Self::QosClass
             | Self::Quota
             | Self::Fit
             | Self::CostBudget

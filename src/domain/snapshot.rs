@@ -43,6 +43,9 @@ pub struct ClusterFacts {
     pub events: Vec<Event>,
     /// Proposals in the queue, with what people decided.
     pub queue: Vec<QueuedProposal>,
+    /// Whether the API server resizes running pods (`pods/resize`).
+    #[serde(default)]
+    pub resizes_in_place: bool,
 }
 
 /// A custom resource that is not acted on.

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::TargetKey;
+use super::resize::{PodSize, Resized};
 use super::units::{Bytes, Millicores};
 
 /// One target, as observed.
@@ -26,6 +27,9 @@ pub struct Workload {
     pub rollout: Rollout,
     /// The pod template.
     pub template: PodTemplate,
+    /// What its running pods were given in place since, where the template does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resized: Option<Resized>,
     /// Its pods, by name.
     pub pods: Vec<Pod>,
     /// Who wrote `replicas` or resources, from `managedFields`.
@@ -235,6 +239,9 @@ pub struct Pod {
     pub oom_killed: bool,
     /// Whether it runs the target's present template.
     pub current_template: bool,
+    /// What its containers ask for, and what came of the last resize.
+    #[serde(default, skip_serializing_if = "PodSize::is_unknown")]
+    pub size: PodSize,
 }
 
 /// Where a pod stands.
@@ -341,13 +348,16 @@ pub struct Routes {
 }
 
 impl Workload {
-    /// The container that resources are proposed for: the named one, or the only one, or the one with the largest CPU request.
+    /// The container that resources are proposed for, with the resources in force: the named one, or the only one, or the one with the largest
+    /// CPU request in the template.
     #[must_use]
     pub fn container(&self, named: Option<&str>) -> Option<&Container> {
+        let largest = || self.template.containers.iter().rev().max_by_key(|c| c.resources.cpu_request.unwrap_or_default());
         match named {
             Some(name) => self.template.containers.iter().find(|c| &*c.name == name),
-            None => self.template.containers.iter().rev().max_by_key(|c| c.resources.cpu_request.unwrap_or_default()),
+            None => largest(),
         }
+        .and_then(|container| self.in_force(&container.name))
     }
 
     /// Whether an active autoscaler of `kind` names this target.

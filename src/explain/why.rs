@@ -50,9 +50,10 @@ fn explain_action(answer: &mut Builder, record: &TickRecord, action: &Action) {
     if let Some((seq, outcome)) = &action.outcome {
         citations.push((*seq, "outcome.result", outcome.result.reason().to_owned()));
         let done = match &outcome.result {
-            result if result.is_applied() => "was carried out",
-            OutcomeResult::Unknown { .. } => "was tried, and whether it was done is not known",
-            _ => "was tried and did not succeed",
+            OutcomeResult::Resized { pods } => format!("was asked of running pods: {pods}"),
+            result if result.is_applied() => "was carried out".to_owned(),
+            OutcomeResult::Unknown { .. } => "was tried, and whether it was done is not known".to_owned(),
+            _ => "was tried and did not succeed".to_owned(),
         };
         answer.say(&format!("At {} the change {summary} {done} ({}).", time(record), outcome.result.reason()), &citations);
     } else {

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::domain::limits::{Actuation, Bounds, Criticality, GateLimits, Group, GroupTarget, Modes, Paused, Slo, TimeZoneName};
 use crate::domain::memory::Memory;
 use crate::domain::names::{GroupId, TargetKey, TickId};
+use crate::domain::resize::PodSize;
 use crate::domain::series::{COARSE_SAMPLES, FINE_SAMPLES, History, MIDDLE_SAMPLES, Series};
 use crate::domain::signal::{Signal, SignalName};
 use crate::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
@@ -64,6 +65,7 @@ pub(crate) fn workload(name: &str, desired: u32) -> Workload {
         restarts: 0,
         oom_killed: false,
         current_template: true,
+        size: PodSize::default(),
     };
     Workload {
         key: TargetKey::deployment("shop", name),
@@ -77,6 +79,7 @@ pub(crate) fn workload(name: &str, desired: u32) -> Workload {
             containers: vec![Container { name: "app".into(), resources }],
             shape: PodShape { requests, ..Default::default() },
         },
+        resized: None,
         pods: (0..desired).map(pod).collect(),
         writers: vec![],
         autoscalers: vec![],

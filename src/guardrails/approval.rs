@@ -94,7 +94,7 @@ pub fn state_digest(snapshot: &Snapshot, change: &Change) -> Result<Digest, Dige
         (Some(target), _) => {
             let workload = snapshot.workload(target);
             let container = match change {
-                Change::Resources(c) => workload.and_then(|w| w.template.containers.iter().find(|container| container.name == c.container)),
+                Change::Resources(c) => workload.and_then(|w| w.in_force(&c.container)),
                 _ => None,
             };
             State {

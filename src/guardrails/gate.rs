@@ -6,6 +6,7 @@ use crate::domain::memory::{ChangeMark, Commitment, GateMemory, RegretAccount};
 use crate::domain::names::ProposalId;
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::Change;
+use crate::domain::resize::Through;
 use crate::domain::snapshot::Snapshot;
 
 /// No write takes longer to be seen: what is still unseen then was lost, and may be tried anew (the write itself looks at the world first).
@@ -45,10 +46,11 @@ pub fn settle(snapshot: &Snapshot, mut gate: GateMemory) -> GateMemory {
 #[must_use]
 pub fn charge_outcome(mut gate: GateMemory, outcome: &Outcome) -> GateMemory {
     match &outcome.result {
-        OutcomeResult::Applied { .. } | OutcomeResult::Confirmed => {
+        OutcomeResult::Applied { .. } | OutcomeResult::Confirmed | OutcomeResult::Resized { .. } => {
             let mark = match &outcome.change {
                 Change::Replicas(c) => Some((c.from, c.to)),
-                Change::Resources(_) => Some((0, 0)),
+                // What carries a size on is no new one: the next right-sizing does not wait for it.
+                Change::Resources(c) => (!c.carries_on()).then_some((0, 0)),
                 Change::NodePool(_) | Change::Headroom(_) | Change::Finding(_) => None,
             };
             if let (Some((from, to)), Some(target)) = (mark, outcome.change.target()) {
@@ -100,7 +102,13 @@ pub(super) fn still_open(snapshot: &Snapshot, commitment: &Commitment) -> bool {
     match &commitment.change {
         Change::Replicas(c) => snapshot.workload(&c.target).is_some_and(|w| w.uid == c.uid && w.replicas.desired == c.from),
         Change::Resources(c) => snapshot.workload(&c.target).is_some_and(|w| {
-            w.uid == c.uid && w.template.containers.iter().any(|container| container.name == c.container && container.resources == c.from)
+            let shown = match (c.carries_on(), c.through) {
+                (false, _) => w.in_force(&c.container).is_none_or(|container| container.resources != c.from),
+                (true, Through::Template) => w.in_template(&c.container).is_none_or(|resources| *resources == c.to),
+                // Each tick asks the pods that are left; there is nothing to charge and nothing to wait for.
+                (true, Through::Pods) => true,
+            };
+            w.uid == c.uid && !shown
         }),
         Change::NodePool(c) => {
             let pool = snapshot.facts.node_pools.iter().find(|pool| pool.name == c.draft.name);

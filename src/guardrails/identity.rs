@@ -4,6 +4,7 @@
 use super::rule::{Answer, Case};
 use crate::domain::names::TargetKey;
 use crate::domain::proposal::{Change, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 
 /// `spec.replicas` is an int32.
 const MOST_REPLICAS: u32 = i32::MAX as u32;
@@ -81,7 +82,7 @@ fn wrong_resources(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> 
             container.name
         )));
     }
-    if change.to == change.from {
+    if change.carries_on() && nothing_left(case, change) {
         return Some(Answer::refuse(format!("container {} has these resources already: this changes nothing", container.name)));
     }
     let zero = [change.to.cpu_limit.map(|v| v.0), change.to.memory_request.map(|v| v.0), change.to.memory_limit.map(|v| v.0)];
@@ -96,13 +97,24 @@ fn wrong_resources(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> 
     None
 }
 
+/// Whether no pod, or no template, lacks the size in force.
+fn nothing_left(case: &Case<'_>, change: &ResourcesChange) -> bool {
+    let Some(workload) = case.subject.workload else { return true };
+    match change.through {
+        Through::Pods => workload.resize_tally(&change.container).to_ask == 0,
+        Through::Template => workload.in_template(&change.container) == Some(&change.to),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use crate::domain::names::{GroupId, TargetKey};
     use crate::domain::proposal::{Change, Origin};
+    use crate::domain::resize::Resized;
     use crate::domain::signal::SignalName;
+    use crate::domain::units::Millicores;
     use crate::domain::workload::{Container, ContainerResources};
     use crate::guardrails::judge;
     use crate::guardrails::testing::{calm, check, proposal, replicas, replicas_of, resources, said, web};
@@ -207,5 +219,45 @@ mod tests {
             "Admit resources of shop/deployments.apps/web container sidecar: \
             none -> cpu 1200m, memory 600Mi, memory limit 1Gi",
         );
+    }
+
+    /// The size `to` of `web` is in force, and one pod came since that has what the template says.
+    fn in_force(to: ContainerResources) -> (crate::guardrails::testing::Setup, Change) {
+        let mut setup = calm();
+        let Change::Resources(mut change) = crate::guardrails::testing::in_place(resources("1", "512Mi", "1Gi")) else { panic!() };
+        (change.from, change.to) = (to, to);
+        let workload = setup.workload();
+        let app = |resources| Container { name: "app".into(), resources };
+        let before = workload.template.containers[0].resources;
+        workload.resized = Some(Resized { containers: vec![app(to)], since: crate::guardrails::testing::minutes_ago(60) });
+        for (number, pod) in workload.pods.iter_mut().enumerate() {
+            pod.size.containers = vec![app(if number == 0 { before } else { to })];
+        }
+        (setup, Change::Resources(change))
+    }
+
+    #[test]
+    fn a_size_in_force_is_carried_on_while_a_pod_lacks_it() {
+        let larger = ContainerResources { cpu_request: Some(Millicores(1200)), ..crate::guardrails::testing::app_resources() };
+        let (mut setup, change) = in_force(larger);
+        let text = change.summary();
+        check(&setup, change.clone(), &format!("Admit {text}"));
+        setup.workload().pods.remove(0);
+        check(&setup, change, "Refuse\nIdentity Refuse: container app has these resources already: this changes nothing");
+    }
+
+    #[test]
+    fn what_is_carried_on_is_held_to_bounds_and_live_use_like_anything_new() {
+        let beyond = ContainerResources { cpu_request: Some(Millicores(5000)), ..crate::guardrails::testing::app_resources() };
+        let (setup, change) = in_force(beyond);
+        check(
+            &setup,
+            change,
+            "Refuse\n\
+            ResourceBounds Refuse: the size in force, cpu 5, memory 512Mi, memory limit 1Gi, is not inside the bounds of resources any more",
+        );
+        let below = ContainerResources { cpu_request: Some(Millicores(300)), ..crate::guardrails::testing::app_resources() };
+        let (setup, change) = in_force(below);
+        check(&setup, change, "Refuse\nRequestLimit Refuse: a cpu request of 300m is below the 400m that a pod used within the hour");
     }
 }

@@ -6,6 +6,7 @@ use super::ownership::{Ownership, ownership};
 use super::rule::{Answer, Case};
 use crate::domain::limits::{Actuation, Group};
 use crate::domain::proposal::Change;
+use crate::domain::resize::Through;
 use crate::domain::workload::{AutoscalerKind, Workload};
 
 pub(super) fn ask(case: &Case<'_>) -> Answer {
@@ -22,6 +23,10 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     };
     if let Some(answer) = autoscaler {
         return answer;
+    }
+    if matches!(case.change, Change::Resources(change) if change.through == Through::Pods) {
+        // Who owns the template does not own the pods: no manifest is contradicted, and nothing is applied back.
+        return Answer::pass();
     }
     let takeover = workload.annotations.contains_key("takeover");
     let field = field_of(case.change);

@@ -10,6 +10,7 @@ use crate::domain::limits::{Bounds, Criticality};
 use crate::domain::memory::Commitments;
 use crate::domain::names::ProposalId;
 use crate::domain::proposal::{Change, HeadroomChange, Origin, Proposal, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::review::{Review, Verdict};
 use crate::domain::signal::SignalName;
 use crate::domain::snapshot::{Quota, QuotaAmounts};
@@ -113,6 +114,7 @@ fn proposals(setup: &Setup, batch: &[Wanted]) -> Vec<Proposal> {
                     memory_request: Some(Bytes(u64::from(*to) << 20)),
                     memory_limit: (*from % 2 == 0).then_some(Bytes(u64::from(*from) << 20)),
                 },
+                through: if *to % 3 == 0 { Through::Pods } else { Through::Template },
             }),
             _ => Change::Replicas(change),
         };

@@ -35,10 +35,10 @@ fn above_limit(change: &ResourcesChange) -> Option<Answer> {
 
 fn below_memory(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> {
     let used = peak(case, change, &SignalName::Memory)?;
-    let used = Bytes(used as u64);
+    let (used, from) = (Bytes(used as u64), case.before(change));
     let lowered = [
-        ("limit", change.to.memory_limit.filter(|_| lower(change.from.memory_limit, change.to.memory_limit))),
-        ("request", change.to.memory_request.filter(|to| change.from.memory_request.is_some_and(|from| *to < from))),
+        ("limit", change.to.memory_limit.filter(|_| lower(from.memory_limit, change.to.memory_limit))),
+        ("request", change.to.memory_request.filter(|to| from.memory_request.is_some_and(|from| *to < from))),
     ];
     lowered.into_iter().find_map(|(what, to)| {
         let to = to.filter(|to| *to < used)?;
@@ -53,11 +53,11 @@ fn below_memory(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> {
 }
 
 fn below_cpu(case: &Case<'_>, change: &ResourcesChange) -> Option<Answer> {
-    let pods = case.subject.workload?.replicas.ready.max(1);
+    let (pods, from) = (case.subject.workload?.replicas.ready.max(1), case.before(change));
     let used = Millicores((peak(case, change, &SignalName::Cpu)? * 1000.0 / f64::from(pods)).ceil() as u64);
     let lowered = [
-        ("limit", change.to.cpu_limit.filter(|_| lower(change.from.cpu_limit, change.to.cpu_limit))),
-        ("request", change.to.cpu_request.filter(|to| change.from.cpu_request.is_some_and(|from| *to < from))),
+        ("limit", change.to.cpu_limit.filter(|_| lower(from.cpu_limit, change.to.cpu_limit))),
+        ("request", change.to.cpu_request.filter(|to| from.cpu_request.is_some_and(|from| *to < from))),
     ];
     lowered.into_iter().find_map(|(what, to)| {
         let to = to.filter(|to| *to < used)?;

@@ -21,7 +21,7 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         cpu = cpu.within(range.min_cpu.map(|v| v.0), range.max_cpu.map(|v| v.0));
         memory = memory.within(range.min_memory.map(|v| v.0), range.max_memory.map(|v| v.0));
     }
-    let (from, to) = (change.from, change.to);
+    let (from, to) = (case.before(change), change.to);
     let within = ContainerResources {
         cpu_request: cpu.keep(from.cpu_request, to.cpu_request, |v| v.0, crate::domain::units::Millicores),
         cpu_limit: cpu.keep_limit(from.cpu_limit, to.cpu_limit, |v| v.0, crate::domain::units::Millicores),
@@ -31,12 +31,13 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
     if within == to {
         return Answer::pass();
     }
-    let named = ResourcesChange { to: within, ..change.clone() };
-    let answer = if within == from {
-        Answer::refuse(format!("nothing of {} is inside the bounds of resources", change_of(change)))
+    let answer = if change.carries_on() {
+        Answer::refuse(format!("the size in force, {}, is not inside the bounds of resources any more", to.summary()))
+    } else if within == from {
+        Answer::refuse(format!("nothing of {} is inside the bounds of resources", to.summary()))
     } else {
-        let allowed = change_of(&named);
-        Answer::clamp(Change::Resources(named), format!("{allowed} is what the bounds of resources leave of {}", change_of(change)))
+        let named = Change::Resources(ResourcesChange { to: within, ..change.clone() });
+        Answer::clamp(named, format!("{} is what the bounds of resources leave of {}", within.summary(), to.summary()))
     };
     let asked_cpu = to.cpu_request.map_or(0, |v| v.0);
     let asked_memory = to.memory_request.map_or(0, |v| v.0);
@@ -45,12 +46,6 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         asked_memory as f64,
         within.memory_request.map_or(0, |v| v.0) as f64,
     )
-}
-
-/// The change in its own words, without the target.
-fn change_of(change: &ResourcesChange) -> String {
-    let summary = Change::Resources(change.clone()).summary();
-    summary.split_once(" -> ").map_or(summary.clone(), |(_, to)| to.to_owned())
 }
 
 impl Range {

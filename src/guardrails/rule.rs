@@ -7,10 +7,11 @@ use super::projection::Projection;
 use super::world::World;
 use crate::domain::limits::{Group, GroupTarget, Guardrail, Modes, TargetLimits};
 use crate::domain::names::TargetKey;
-use crate::domain::proposal::{Change, Proposal, ReplicasChange};
+use crate::domain::proposal::{Change, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::review::{Compared, RuleId, Ruling, Verdict};
 use crate::domain::units::GoDuration;
-use crate::domain::workload::Workload;
+use crate::domain::workload::{ContainerResources, Workload};
 
 /// Everything a rule may look at. A rule never looks at a proposal's words.
 pub(super) struct Case<'a> {
@@ -84,11 +85,40 @@ impl<'a> Case<'a> {
 
     /// The target of a change that takes capacity away: fewer replicas, or a lower request or limit.
     pub(super) fn target_losing_capacity(&self) -> Option<&'a TargetKey> {
-        let lowers_limit = match self.change {
-            Change::Resources(c) => lower(c.from.cpu_limit, c.to.cpu_limit) || lower(c.from.memory_limit, c.to.memory_limit),
-            _ => false,
+        let loses = match self.change {
+            Change::Resources(c) => {
+                let from = self.before(c);
+                c.to.cpu_request < from.cpu_request
+                    || c.to.memory_request < from.memory_request
+                    || lower(from.cpu_limit, c.to.cpu_limit)
+                    || lower(from.memory_limit, c.to.memory_limit)
+            }
+            other => other.reduces(),
         };
-        if self.change.reduces() || lowers_limit { self.change.target() } else { None }
+        if loses { self.change.target() } else { None }
+    }
+
+    /// What those have whom a change of resources reaches: what is in force; or, where it carries that on, the most that a pod without it has, or
+    /// what the template says.
+    pub(super) fn before(&self, change: &ResourcesChange) -> ContainerResources {
+        let Some(workload) = self.subject.workload.filter(|_| change.carries_on()) else { return change.from };
+        let without = workload.pods.iter().filter(|pod| pod.is_running() && !pod.asks_for(&change.container, &change.to));
+        let sizes = without.flat_map(|pod| &pod.size.containers).filter(|c| c.name == change.container).map(|c| c.resources);
+        let most = match change.through {
+            Through::Pods => sizes.reduce(most),
+            Through::Template => workload.in_template(&change.container).copied(),
+        };
+        most.unwrap_or(change.from)
+    }
+}
+
+/// The larger of each amount; no limit is more than any.
+fn most(a: ContainerResources, b: ContainerResources) -> ContainerResources {
+    ContainerResources {
+        cpu_request: a.cpu_request.max(b.cpu_request),
+        cpu_limit: a.cpu_limit.zip(b.cpu_limit).map(|(a, b)| a.max(b)),
+        memory_request: a.memory_request.max(b.memory_request),
+        memory_limit: a.memory_limit.zip(b.memory_limit).map(|(a, b)| a.max(b)),
     }
 }
 

@@ -13,7 +13,8 @@ pub(super) fn ask(case: &Case<'_>) -> Answer {
         return Answer::refuse(format!("metrics are down ({reason}): nothing is taken away"));
     }
     if let Change::Resources(change) = case.change {
-        let less_cpu = change.to.cpu_request < change.from.cpu_request || change.to.cpu_limit != change.from.cpu_limit;
+        let from = case.before(change);
+        let less_cpu = change.to.cpu_request < from.cpu_request || change.to.cpu_limit != from.cpu_limit;
         let cpu = less_cpu.then_some(SignalName::Cpu);
         return cpu.into_iter().chain([SignalName::Memory]).find_map(|name| stale(case, target, &name)).unwrap_or_else(Answer::pass);
     }

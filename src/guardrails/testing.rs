@@ -16,6 +16,7 @@ use crate::domain::memory::{ChangeMark, Commitments, Memory};
 use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
 use crate::domain::plan::{CapacitySource, Plan, SizingBasis, SizingReason, TargetPlan};
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::resize::{PodSize, Through};
 use crate::domain::review::Review;
 use crate::domain::series::History;
 use crate::domain::signal::{Signal, SignalName};
@@ -131,7 +132,14 @@ pub(super) fn resources(cpu: &str, memory: &str, memory_limit: &str) -> Change {
             memory_request: Some(Bytes::parse(memory).unwrap()),
             memory_limit: Some(Bytes::parse(memory_limit).unwrap()),
         },
+        through: Through::Template,
     })
+}
+
+/// The same, in place.
+pub(super) fn in_place(change: Change) -> Change {
+    let Change::Resources(change) = change else { panic!("{change:?}") };
+    Change::Resources(ResourcesChange { through: Through::Pods, ..change })
 }
 
 pub(super) fn app_resources() -> ContainerResources {
@@ -346,6 +354,7 @@ fn workload(key: &TargetKey) -> Workload {
         restarts: 0,
         oom_killed: false,
         current_template: true,
+        size: PodSize::default(),
     };
     Workload {
         key: key.clone(),
@@ -362,6 +371,7 @@ fn workload(key: &TargetKey) -> Workload {
             ],
             shape: PodShape { requests, ..PodShape::default() },
         },
+        resized: None,
         pods: (0..10).map(pod).collect(),
         writers: Vec::new(),
         autoscalers: Vec::new(),

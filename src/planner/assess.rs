@@ -19,8 +19,8 @@ use crate::forecast::load_signal;
 use crate::hpa::{DEFAULT_CPU_TARGET_PERCENT, DEFAULT_TOLERANCE_MILLI, HpaSettings, PodMetrics, recommend};
 use crate::scheduling::feasible;
 use crate::sizing::{
-    Load, ResourceEvidence, SeenBefore, Situation, capacity_of, lead, learn_capacity, learn_cpu, learn_oom_kills, learn_startup,
-    observed_service, steady, tuned,
+    Load, ResourceEvidence, SeenBefore, Situation, capacity_of, lasting_throttling, lead, learn_capacity, learn_cpu, learn_memory,
+    learn_oom_kills, learn_startup, observed_service, steady, tuned,
 };
 
 /// The interval at which a next decision can be made, seconds: the agent loop's minute.
@@ -117,6 +117,9 @@ impl<'a> Assessor<'a> {
         }
         let killed = workload.pods.iter().any(|pod| pod.oom_killed) || fresh(&SignalName::OomKills).is_some_and(|kills| kills >= 1.0);
         learn_oom_kills(memory, now, killed, resources.memory_limit);
+        if let Some(bytes) = fresh(&SignalName::Memory) {
+            learn_memory(&mut memory.usage, now, bytes);
+        }
         memory.headroom = memory.headroom.filter(|headroom| headroom.until > now);
 
         let (known, mut source) = capacity_of(&mut memory.capacity, target.capacity_per_replica, &resources, new_template);
@@ -223,6 +226,7 @@ impl Assessed<'_> {
             memory_max: self.memory_max,
             oom_kill: memory.oom_kills.back().copied(),
             oom_kills: memory.oom_kills.len() as u32,
+            throttled: lasting_throttling(snapshot, self.key()),
             last_change: resized.map(|mark| mark.at),
             bounds: snapshot.target_limits(self.key()).map(|limits| limits.resources).unwrap_or_default(),
         }

@@ -5,13 +5,14 @@ use super::prices::Prices;
 use crate::domain::names::{EvidenceId, ProposalId};
 use crate::domain::plan::{Plan, ResourcesPlan, SizingReason, TargetPlan};
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::signal::SignalName;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::units::{Bytes, MicroUsd};
 use crate::domain::workload::ResourceList;
 
-/// Proposals for replicas and resources, targets in order of priority. A change of resources restarts pods, so it never goes with one of
-/// replicas.
+/// Proposals for replicas and resources, targets in order of priority. A change of resources may restart pods, so it never goes with one
+/// of replicas.
 pub(super) fn proposals(snapshot: &Snapshot, order: &[&Assessed<'_>], plan: &Plan, prices: &Prices) -> Vec<Proposal> {
     let mut out = Vec::new();
     for target in order {
@@ -29,6 +30,7 @@ pub(super) fn proposals(snapshot: &Snapshot, order: &[&Assessed<'_>], plan: &Pla
                 container: resources.container.clone(),
                 from: resources.from,
                 to: resources.to,
+                through: resources.through,
             };
             (Change::Resources(change), why_resources(resources), cost_of_resources(resources, to, prices))
         } else {
@@ -100,6 +102,12 @@ fn why_replicas(target: &Assessed<'_>, plan: &TargetPlan) -> String {
 }
 
 fn why_resources(plan: &ResourcesPlan) -> String {
+    if plan.from == plan.to {
+        return match plan.through {
+            Through::Pods => "pods came from an older template and are brought to the size in force".into(),
+            Through::Template => "the template follows the size in force, all containers in one write".into(),
+        };
+    }
     let mut parts = Vec::new();
     if plan.to.cpu_request != plan.from.cpu_request
         && let Some(p95) = plan.cpu_p95
@@ -111,6 +119,9 @@ fn why_resources(plan: &ResourcesPlan) -> String {
     }
     if plan.oom_kills > 0 && plan.to.memory_limit > plan.from.memory_limit {
         parts.push(format!("{} OOM kills were seen at the present limit", plan.oom_kills));
+    }
+    if let Some(share) = plan.throttled {
+        parts.push(format!("the CPU limit throttled {:.0} % of the periods of the last quarter of an hour", share * 100.0));
     }
     if parts.is_empty() {
         parts.push("limits follow the requests".into());

@@ -35,7 +35,7 @@ impl World {
             let alive = workload.pods.iter().filter(|pod| !pod.is_ending()).count() as u32;
             let metrics = PodMetrics {
                 usage_milli: (cores * 1000.0).round() as u64,
-                request_milli: workload.resources.cpu_request.unwrap_or_default().0,
+                request_milli: workload.in_force().cpu_request.unwrap_or_default().0,
                 measured: workload.ready(),
                 unready: alive - workload.ready(),
                 missing: 0,

@@ -7,6 +7,7 @@ use super::world::{World, time};
 use crate::domain::names::TargetKey;
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::proposal::{Change, NodePoolDraft, ReplicasChange, ResourcesChange};
+use crate::domain::resize::Through;
 use crate::domain::units::GoDuration;
 use crate::domain::workload::{FieldWriter, OwnedField, WriteOperation};
 use crate::guardrails::ownership::{ACTUATOR, Ownership, ownership};
@@ -80,18 +81,29 @@ impl World {
     fn write_resources(&mut self, change: &ResourcesChange) -> OutcomeResult {
         let Some(index) = self.meant(&change.target, &change.uid) else { return OutcomeResult::Gone };
         let conflicts = self.write_conflicts(&change.target);
-        let workload = &mut self.workloads[index];
         if &*change.container != CONTAINER {
             return OutcomeResult::Denied { detail: format!("no container `{}`", change.container) };
         }
-        if workload.resources != change.from {
+        if self.workloads[index].in_force() != change.from {
             return OutcomeResult::WorldChanged { detail: "the container's resources are others".into() };
         }
         if conflicts {
             return modified_meanwhile();
         }
+        match change.through {
+            Through::Pods => self.resize(index, &change.to),
+            Through::Template => {
+                self.write_template(index, change);
+                self.applied(index)
+            }
+        }
+    }
+
+    fn write_template(&mut self, index: usize, change: &ResourcesChange) {
         let field = OwnedField::Resources { container: change.container.clone() };
+        let workload = &mut self.workloads[index];
         workload.resources = change.to;
+        workload.resized = None;
         workload.revision += 1;
         workload.generation += 1;
         workload.resource_version += 1;
@@ -99,7 +111,6 @@ impl World {
         let at = Some(time(self.now));
         workload.writers.push(FieldWriter { manager: ACTUATOR.into(), operation: WriteOperation::Apply, subresource: None, field, at });
         self.unsettled = true;
-        self.applied(index)
     }
 
     /// A pool as drafted: known by its name it is changed, else it is new and boots as the first pool does.
@@ -200,7 +211,7 @@ mod tests {
         let from = world.workloads[0].resources;
         let to = ContainerResources { cpu_request: Some(Millicores(500)), ..from };
         let uid = world.workloads[0].uid.clone();
-        let change = ResourcesChange { target: key(), uid, container: CONTAINER.into(), from, to };
+        let change = ResourcesChange { target: key(), uid, container: CONTAINER.into(), from, to, through: Through::Template };
         assert!(world.write(&Change::Resources(change.clone())).is_applied());
         let mut least = u32::MAX;
         for second in 1..=180 {

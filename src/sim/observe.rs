@@ -32,6 +32,7 @@ impl World {
             limit_ranges: BTreeMap::new(),
             events: self.events.snapshot(self.now),
             queue,
+            resizes_in_place: true,
         }
     }
 
@@ -55,6 +56,7 @@ impl SimWorkload {
             replicas: ReplicaCounts { desired: self.desired, current: alive, ready: self.ready() },
             rollout: if self.rolling() { Rollout::Progressing } else { Rollout::Complete },
             template: self.template(),
+            resized: self.resized_facts(),
             pods: self.pods.iter().map(|pod| pod.facts(self.revision, world)).collect(),
             writers: self.writers.clone(),
             autoscalers: self.autoscalers(),
@@ -107,7 +109,7 @@ impl SimWorkload {
 }
 
 impl SimPod {
-    fn facts(&self, revision: u32, world: &World) -> Pod {
+    pub(super) fn facts(&self, revision: u32, world: &World) -> Pod {
         Pod {
             name: self.name.clone(),
             node: self.node.and_then(|number| world.node(number)).map(|node| node.name.clone()),
@@ -118,6 +120,7 @@ impl SimPod {
             restarts: self.restarts,
             oom_killed: self.oom_killed,
             current_template: self.revision == revision,
+            size: self.size(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::events::EventLog;
 use super::workload::SimWorkload;
+use crate::domain::resize::ResizeState;
 use crate::domain::snapshot::EventReason;
 use crate::domain::workload::{ContainerResources, PodPhase, ResourceList};
 use crate::service::{SplitMix, StartUp, mix};
@@ -28,6 +29,8 @@ pub(super) struct SimPod {
     /// Share of the declared capacity that its template serves.
     pub(super) speed: f64,
     pub(super) resources: ContainerResources,
+    /// What it was asked to take in place and has not taken.
+    pub(super) resize: Option<(ContainerResources, ResizeState)>,
     /// Working set at the last scrape, bytes.
     pub(super) memory: Option<f64>,
     /// Whether an event said that it has no place.
@@ -108,6 +111,7 @@ impl SimWorkload {
             revision: self.revision,
             speed: self.speed,
             resources: self.resources,
+            resize: None,
             memory: None,
             place_missed: false,
         }

@@ -61,8 +61,8 @@ impl World {
         Some(Sight {
             at_s: self.now,
             desired: workload.desired,
-            cpu_request_milli: workload.resources.cpu_request.unwrap_or_default().0,
-            memory_request_bytes: workload.resources.memory_request.unwrap_or_default().0,
+            cpu_request_milli: workload.in_force().cpu_request.unwrap_or_default().0,
+            memory_request_bytes: workload.in_force().memory_request.unwrap_or_default().0,
             pods: workload.pods.iter().filter(|pod| !pod.is_ending()).map(show).collect(),
             demand: sample.and_then(|sample| reported(&SignalName::Demand, sample.demand)),
             waiting: sample.and_then(|sample| reported(&SignalName::Queue, sample.waiting as f64)).unwrap_or(0.0) as u64,

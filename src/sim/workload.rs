@@ -69,7 +69,10 @@ pub(super) struct SimWorkload {
     pub(super) generation: i64,
     pub(super) resource_version: u64,
     pub(super) desired: u32,
+    /// The pod template's.
     pub(super) resources: ContainerResources,
+    /// What running pods are given in place, where it is not the template's, and since when it is not.
+    pub(super) resized: Option<(ContainerResources, i64)>,
     /// Counts up with each change of the pod template.
     pub(super) revision: u32,
     /// Share of the declared capacity that a pod of the present template serves.
@@ -156,6 +159,7 @@ impl SimWorkload {
             resource_version: 1,
             desired: spec.replicas,
             resources: spec.resources,
+            resized: None,
             revision: 1,
             speed: 1.0,
             pods: Vec::new(),

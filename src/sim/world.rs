@@ -254,6 +254,7 @@ impl World {
             workload.reconcile(self.now, &mut self.events);
         }
         self.take_ended_pods();
+        self.answer_resizes();
         self.schedule();
         let nodes = self.nodes.len();
         self.provision();

@@ -1,12 +1,17 @@
-//! Usage to requests: CPU from its p95 a pod, memory from its largest working set, both with room, both above live use; more memory after an
-//! OOM kill. Proposed rarely: each change restarts pods.
+//! Usage to requests: CPU from its p95 a pod, memory from the highest of its days, both with room, both above live use; more memory after an OOM
+//! kill, more CPU where a limit throttles. Proposed rarely: a change may restart pods. How it reaches them is in `reach`.
+//!
+//! Where the Vertical Pod Autoscaler's recommender differs: it knows no throttling, so that a limit which caps what is used also caps what is asked
+//! for; and its memory fades within days. A limit moves with its request, in the ratio it had; where they were equal they stay equal, since the
+//! pod's quality of service hangs on that.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::usage::cpu_quantile;
+use super::usage::{cpu_quantile, memory_quantile};
 use crate::domain::limits::ResourceBounds;
 use crate::domain::memory::UsageMemory;
 use crate::domain::plan::ResourcesPlan;
+use crate::domain::resize::Through;
 use crate::domain::units::{Bytes, Millicores};
 use crate::domain::workload::{Container, ContainerResources};
 
@@ -14,7 +19,9 @@ use crate::domain::workload::{Container, ContainerResources};
 const CPU_QUANTILE: f64 = 0.95;
 /// Room above it, the Vertical Pod Autoscaler's safety margin.
 const CPU_ROOM: f64 = 1.15;
-/// Room above the largest working set.
+/// Quantile of the days' highest memory that is requested: with weights that fade by half in a week, one high day counts for a week.
+const MEMORY_QUANTILE: f64 = 0.95;
+/// Room above it.
 const MEMORY_ROOM: f64 = 1.15;
 /// Least CPU request, millicores: below, shares say nothing.
 const LEAST_CPU: u64 = 25;
@@ -29,6 +36,14 @@ const SPACING: SignedDuration = SignedDuration::from_hours(12);
 /// What an OOM kill adds: the larger of a fifth and 100 MB, as the Vertical Pod Autoscaler bumps.
 const OOM_FACTOR: f64 = 1.2;
 const OOM_LEAST: u64 = 100 * Bytes::MIB;
+/// Share of throttled periods from which a CPU limit is too low: bursts throttle a few periods of any limit.
+const THROTTLED: f64 = 0.1;
+/// What throttling adds: what the throttled periods lack, at least a fifth and at most as much again, since how much more would be used is not
+/// known before it may be.
+const UNTHROTTLE: (f64, f64) = (1.2, 2.0);
+/// Time after a change before throttling is evidence against it: the quarter of an hour it is measured over, and as much for the change to reach
+/// all pods.
+const THROTTLING_SPACING: SignedDuration = SignedDuration::from_mins(30);
 
 /// What is known of a container's use.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +60,8 @@ pub struct ResourceEvidence<'a> {
     pub oom_kill: Option<(Timestamp, u64)>,
     /// OOM kills known.
     pub oom_kills: u32,
+    /// Share of CPU periods throttled of late, where it lasts.
+    pub throttled: Option<f64>,
     /// When the resources were last changed.
     pub last_change: Option<Timestamp>,
     /// The platform's bounds.
@@ -61,8 +78,7 @@ pub fn propose_resources(container: &Container, evidence: &ResourceEvidence<'_>)
         let still_so = from.memory_limit.unwrap_or_default().0 == *limit;
         still_so && !answered
     });
-    let spaced = evidence.last_change.is_none_or(|at| evidence.at.duration_since(at) >= SPACING);
-    let known = spaced && evidence.usage.minutes >= LEAST_MINUTES;
+    let known = since_change(evidence, SPACING) && evidence.usage.minutes >= LEAST_MINUTES;
     let cpu_p95 = cpu_quantile(evidence.usage, CPU_QUANTILE);
     let mut to = from;
     if known {
@@ -72,19 +88,24 @@ pub fn propose_resources(container: &Container, evidence: &ResourceEvidence<'_>)
                 bounded(wanted.ceil() as u64, LEAST_CPU, evidence.bounds.min_cpu.map(|v| v.0), evidence.bounds.max_cpu.map(|v| v.0));
             (to.cpu_request, to.cpu_limit) = moved(from.cpu_request.map(|v| v.0), from.cpu_limit.map(|v| v.0), wanted, Millicores);
         }
-        if let Some(largest) = evidence.memory_max {
-            let wanted = memory_bounded((largest * MEMORY_ROOM).ceil() as u64, evidence);
+        if let Some(highest) = memory_quantile(evidence.usage, MEMORY_QUANTILE).or(evidence.memory_max) {
+            let wanted = memory_bounded((highest * MEMORY_ROOM).ceil() as u64, evidence);
             (to.memory_request, to.memory_limit) = moved(from.memory_request.map(|v| v.0), from.memory_limit.map(|v| v.0), wanted, Bytes);
         }
     }
     if let Some((_, limit)) = killed {
         bump(&mut to, &from, limit, evidence);
     }
-    if let (Some(request), Some(limit)) = (to.memory_request, to.memory_limit) {
-        // A limit under what is in use kills at once.
-        let live = Bytes(evidence.memory_max.unwrap_or(0.0) as u64);
-        to.memory_limit = Some(limit.max(request).max(if limit < live { live } else { limit }));
+    let throttled = evidence.throttled.filter(|share| *share >= THROTTLED && since_change(evidence, THROTTLING_SPACING));
+    if let Some(share) = throttled {
+        unthrottle(&mut to, &from, share, evidence);
     }
+    if let (Some(request), Some(limit)) = (to.memory_request, to.memory_limit) {
+        // A limit under what was ever in use kills when that comes again.
+        let live = Bytes(evidence.memory_max.unwrap_or(0.0) as u64);
+        to.memory_limit = Some(limit.max(request).max(live));
+    }
+    keep_equal(&from, &mut to);
     if to == from {
         return None;
     }
@@ -95,7 +116,41 @@ pub fn propose_resources(container: &Container, evidence: &ResourceEvidence<'_>)
         cpu_p95,
         memory_max: evidence.memory_max,
         oom_kills: evidence.oom_kills,
+        throttled,
+        through: Through::default(),
     })
+}
+
+fn since_change(evidence: &ResourceEvidence<'_>, spacing: SignedDuration) -> bool {
+    evidence.last_change.is_none_or(|at| evidence.at.duration_since(at) >= spacing)
+}
+
+/// Requests that were their limits stay so.
+fn keep_equal(from: &ContainerResources, to: &mut ContainerResources) {
+    if from.cpu_limit.is_some() && from.cpu_request == from.cpu_limit {
+        to.cpu_request = to.cpu_request.max(to.cpu_limit);
+        to.cpu_limit = to.cpu_request;
+    }
+    if from.memory_limit.is_some() && from.memory_request == from.memory_limit {
+        to.memory_request = to.memory_request.max(to.memory_limit);
+        to.memory_limit = to.memory_request;
+    }
+}
+
+/// Raises a CPU limit that throttles, and its request with it.
+fn unthrottle(to: &mut ContainerResources, from: &ContainerResources, share: f64, evidence: &ResourceEvidence<'_>) {
+    let Some(limit) = from.cpu_limit else { return };
+    let factor = (1.0 / (1.0 - share.min(0.99))).clamp(UNTHROTTLE.0, UNTHROTTLE.1);
+    let wanted = (limit.0 as f64 * factor).ceil() as u64;
+    let raised = Millicores(bounded(wanted, LEAST_CPU, evidence.bounds.min_cpu.map(|v| v.0), evidence.bounds.max_cpu.map(|v| v.0)));
+    if raised <= limit {
+        return;
+    }
+    to.cpu_limit = to.cpu_limit.max(Some(raised));
+    if let Some(request) = from.cpu_request {
+        let share = (request.0 as f64 / limit.0.max(1) as f64).min(1.0);
+        to.cpu_request = to.cpu_request.max(Some(Millicores((raised.0 as f64 * share).ceil() as u64)));
+    }
 }
 
 /// A request and its limit moved to `wanted`, the limit in the ratio it had; as they were when they are near enough.
@@ -134,7 +189,7 @@ fn bounded(wanted: u64, least: u64, min: Option<u64>, max: Option<u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::usage::learn_cpu;
+    use super::super::usage::{learn_cpu, learn_memory};
     use super::*;
 
     fn at(hour: i64) -> Timestamp {
@@ -167,6 +222,7 @@ mod tests {
             memory_max: Some((450 * Bytes::MIB) as f64),
             oom_kill: None,
             oom_kills: 0,
+            throttled: None,
             last_change: None,
             bounds: ResourceBounds::default(),
         }
@@ -227,6 +283,61 @@ mod tests {
         let plan = propose_resources(&small, &killed).unwrap();
         assert_eq!(plan.to.memory_limit, Some(Bytes(300 * Bytes::MIB)));
         assert_eq!(plan.to.memory_request, Some(Bytes(300 * Bytes::MIB)));
+    }
+
+    #[test]
+    fn throttling_that_lasts_raises_cpu_though_use_is_capped_by_its_limit() {
+        let usage = used(2.0, 1500);
+        let capped =
+            Container { resources: ContainerResources { cpu_request: Some(Millicores(2000)), ..container().resources }, ..container() };
+        assert_eq!(propose_resources(&capped, &evidence(&usage)), None, "115 % of what is used is near enough");
+        let throttled = |share| ResourceEvidence { throttled: Some(share), ..evidence(&usage) };
+        let plan = propose_resources(&capped, &throttled(0.5)).unwrap();
+        assert_eq!((plan.to.cpu_request, plan.to.cpu_limit), (Some(Millicores(4000)), Some(Millicores(4000))));
+        assert_eq!((plan.throttled, plan.to.memory_limit), (Some(0.5), plan.from.memory_limit));
+        assert_eq!(propose_resources(&capped, &throttled(0.05)), None, "bursts throttle under any limit");
+        let raised = |minutes| ResourceEvidence { last_change: Some(at(100) - SignedDuration::from_mins(minutes)), ..throttled(0.5) };
+        assert_eq!(propose_resources(&capped, &raised(29)), None, "measured before the change reached all");
+        assert!(propose_resources(&capped, &raised(30)).is_some());
+        let bounds = ResourceBounds { max_cpu: Some(Millicores(2000)), ..Default::default() };
+        assert_eq!(propose_resources(&capped, &ResourceEvidence { bounds, ..throttled(0.5) }), None, "the platform's bound");
+    }
+
+    #[test]
+    fn a_request_below_its_limit_is_raised_in_its_ratio_when_the_limit_throttles() {
+        let usage = used(1.0, 10);
+        let plan = propose_resources(&container(), &ResourceEvidence { throttled: Some(0.1), ..evidence(&usage) }).unwrap();
+        assert_eq!((plan.to.cpu_request, plan.to.cpu_limit), (Some(Millicores(1200)), Some(Millicores(2400))), "a fifth at least");
+    }
+
+    #[test]
+    fn requests_that_are_their_limits_stay_so() {
+        let usage = used(0.3, 1500);
+        let equal = Container {
+            resources: ContainerResources {
+                cpu_limit: Some(Millicores(1000)),
+                memory_request: Some(Bytes(1024 * Bytes::MIB)),
+                ..container().resources
+            },
+            ..container()
+        };
+        let plan =
+            propose_resources(&equal, &ResourceEvidence { memory_max: Some((300 * Bytes::MIB) as f64), ..evidence(&usage) }).unwrap();
+        assert!(plan.to.cpu_request < plan.from.cpu_request && plan.to.memory_request < plan.from.memory_request);
+        assert_eq!((plan.to.cpu_request, plan.to.memory_request), (plan.to.cpu_limit, plan.to.memory_limit));
+    }
+
+    #[test]
+    fn memory_is_asked_for_by_its_days_and_a_limit_stays_above_all_that_was_seen() {
+        let mut usage = used(1.0, 1500);
+        let day = |day: i64| at(day * 24);
+        learn_memory(&mut usage, day(0), (900 * Bytes::MIB) as f64);
+        (1..30).for_each(|d| learn_memory(&mut usage, day(d), (200 * Bytes::MIB) as f64));
+        let seen = ResourceEvidence { memory_max: Some((900 * Bytes::MIB) as f64), ..evidence(&usage) };
+        let plan = propose_resources(&container(), &seen).unwrap();
+        let request = plan.to.memory_request.unwrap().0 / Bytes::MIB;
+        assert!((230..250).contains(&request), "{request} Mi");
+        assert_eq!(plan.to.memory_limit, Some(Bytes(900 * Bytes::MIB)));
     }
 
     #[test]

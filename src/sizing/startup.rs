@@ -112,6 +112,7 @@ fn keep_newest<T>(ring: &mut VecDeque<T>, keep: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::resize::PodSize;
     use crate::domain::workload::{Pod, PodPhase, PodTemplate};
     use crate::forecast::world::workload;
 
@@ -127,6 +128,7 @@ mod tests {
             restarts: 0,
             oom_killed: false,
             current_template: true,
+            size: PodSize::default(),
         }
     }
 

@@ -7,10 +7,11 @@ use crate::domain::names::{GroupId, TargetKey};
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::{Change, Proposal};
 use crate::domain::record::{Asked, DialogueEnd, Fate, Judged};
+use crate::domain::resize::ResizeTally;
 use crate::domain::review::{Review, RuleId, Verdict};
 use crate::domain::snapshot::{Rejected, SourceHealth};
 use crate::domain::status::{Condition, ConditionType, GroupStatus, StatusEvent, StatusEventReason, TargetStatus};
-use crate::domain::workload::AutoscalerKind;
+use crate::domain::workload::{AutoscalerKind, Workload};
 
 /// Whether a group has a model, and what is known of it. Most ticks ask nothing: what the last dialogue showed holds until the next.
 struct ModelUse<'a> {
@@ -192,10 +193,27 @@ fn scaling_limited(pass: &Pass, group: &Group) -> Condition {
     let limited = judged(pass, group)
         .filter(|j| matches!(j.review.verdict, Verdict::Clamp | Verdict::Refuse) && j.fate != Fate::Shadow)
         .find_map(|j| j.review.decisive());
-    match limited {
-        Some(ruling) => yes(kind, &ruling.rule.to_string(), &ruling.sentence),
+    if let Some(ruling) = limited {
+        return yes(kind, &ruling.rule.to_string(), &ruling.sentence);
+    }
+    let waiting = group.targets.iter().filter_map(|t| pass.snapshot.workload(&t.key)).find_map(resize_waits);
+    match waiting {
+        Some((reason, message)) => yes(kind, reason, &message),
         None => no(kind, "DesiredWithinRange", "no guardrail limits what is wanted"),
     }
+}
+
+/// What keeps running pods from the size in force of one of their containers, where nodes said so.
+fn resize_waits(workload: &Workload) -> Option<(&'static str, String)> {
+    workload.template.containers.iter().find_map(|container| {
+        let tally = workload.resize_tally(&container.name);
+        let reason = match tally {
+            ResizeTally { infeasible: 1.., .. } => "ResizeInfeasible",
+            ResizeTally { deferred: 1.., .. } => "ResizeDeferred",
+            _ => return None,
+        };
+        Some((reason, format!("the size in force of container {} of {}: {tally}", container.name, workload.key.kubectl_name())))
+    })
 }
 
 fn metrics_available(health: &SourceHealth) -> Condition {
@@ -322,6 +340,7 @@ pub(super) fn outcome_event(proposal: &Proposal, review: &Review, outcome: &Outc
         OutcomeResult::Conflicted { manager, advice } => {
             format!("{}: not done, {manager} owns the field; {advice}", outcome.change.summary())
         }
+        OutcomeResult::Resized { pods } => format!("{} ({}); {pods}", outcome.change.summary(), proposal.rationale),
         _ if review.verdict == Verdict::Clamp => {
             let why = review.decisive().map(|r| r.sentence.clone()).unwrap_or_default();
             format!("{} ({}; clamped: {why})", outcome.change.summary(), proposal.rationale)
@@ -367,6 +386,7 @@ impl Pass {
 mod tests {
     use super::*;
     use crate::domain::memory::AskReason;
+    use crate::domain::resize::{PodSize, ResizeState};
 
     #[test]
     fn a_model_that_did_not_answer_stays_away_until_it_answers_again() {
@@ -381,6 +401,25 @@ mod tests {
         assert_eq!(said(Asked::BreakerOpen, Some(&away)), (Some(false), Some(true)));
         assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Repeating)), (Some(true), Some(true)), "it answers, but not validly");
         assert_eq!(said(Asked::NotWorthIt, Some(&DialogueEnd::Finished)), (Some(true), Some(false)));
+    }
+
+    #[test]
+    fn a_size_that_nodes_defer_or_can_never_hold_is_told() {
+        let waits = |resize| {
+            let mut workload = crate::forecast::world::workload("web", 2);
+            let container = workload.template.containers[0].clone();
+            for pod in &mut workload.pods {
+                pod.node = Some("n1".into());
+                pod.size = PodSize { containers: vec![container.clone()], resize };
+            }
+            resize_waits(&workload)
+        };
+        let told = |resize| waits(resize).map(|(reason, message)| (reason, message.split_once(": ").unwrap().1.to_owned()));
+        assert_eq!(told(ResizeState::Settled), None);
+        let deferred = "0 of 2 pods have it, 2 wait for room on their nodes (Deferred)".to_owned();
+        assert_eq!(told(ResizeState::Deferred { since: None }), Some(("ResizeDeferred", deferred)));
+        let infeasible = "0 of 2 pods have it, 2 ask for more than their nodes can give (Infeasible)".to_owned();
+        assert_eq!(told(ResizeState::Infeasible), Some(("ResizeInfeasible", infeasible)));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use ipa::adapters::kube::Watches;
 use ipa::domain::names::{GroupId, TargetKey};
 use ipa::domain::outcome::OutcomeResult;
 use ipa::domain::proposal::{Change, ResourcesChange};
+use ipa::domain::resize::Through;
 use ipa::domain::snapshot::{ClusterFacts, EventReason};
 use ipa::domain::units::{Bytes, GoDuration, Millicores};
 use ipa::domain::workload::{AutoscalerKind, OwnedField, PodPhase, Rollout, Workload};
@@ -172,6 +173,7 @@ async fn resources_of_one_container_are_applied_and_nothing_else_changes() -> Re
             container: "app".into(),
             from,
             to,
+            through: Through::Template,
         })
     };
     let result = carry_out(&client, change(from, to), GoDuration::from_mins(0)).await?;

@@ -6,6 +6,7 @@
 mod answer;
 mod node_pool;
 mod replicas;
+mod resize;
 mod resources;
 mod world;
 
@@ -25,6 +26,7 @@ use crate::domain::limits::Fleet;
 use crate::domain::names::TargetKey;
 use crate::domain::outcome::{Outcome, OutcomeResult};
 use crate::domain::proposal::Change;
+use crate::domain::resize::Through;
 use crate::domain::units::GoDuration;
 use crate::guardrails::Released;
 use crate::ports::{Actuator, Lease};
@@ -88,7 +90,10 @@ impl KubeActuator {
         }
         match released.change() {
             Change::Replicas(change) => self.drive(&replicas::Writer::new(self, change, now)).await,
-            Change::Resources(change) => self.drive(&resources::Writer::new(self, change, now)).await,
+            Change::Resources(change) => match change.through {
+                Through::Pods => self.drive(&resize::Writer::new(self, change, now)).await,
+                Through::Template => self.drive(&resources::Writer::new(self, change, now)).await,
+            },
             Change::NodePool(change) => self.drive(&node_pool::Writer::new(self, change)).await,
             // They live in memory and the record; there is nothing to write.
             Change::Headroom(_) | Change::Finding(_) => OutcomeResult::Applied { resource_version: None },

@@ -13,6 +13,7 @@ use super::meta::ObjectName;
 use super::nodes::with_requests;
 use super::pods::{LeanPod, LeanReplicaSet, PodIndex};
 use super::quotas::by_namespace;
+use super::resized::{self, RESIZED};
 use super::routes::{LeanEndpoints, LeanIngress, LeanService, RouteIndex};
 use super::selectors::SelectorIndex;
 use super::workload::LeanWorkload;
@@ -70,6 +71,8 @@ pub struct Seen {
     pub limit_ranges: Objects<LimitRange>,
     /// Node pools.
     pub node_pools: Objects<NodePool>,
+    /// Whether the API server serves `pods/resize`.
+    pub resizes_in_place: bool,
 }
 
 /// Targets that groups name, each once.
@@ -109,6 +112,7 @@ pub fn facts(seen: &Seen, now: Timestamp) -> ClusterFacts {
             resource_version: lean.resource_version.clone(),
             replicas,
             rollout: lean.rollout,
+            resized: resized::read(lean.annotations.get(RESIZED), &lean.template.containers),
             template: lean.template.clone(),
             routes: routes.routes_of(&name, &lean.template_labels, &pods),
             pods,
@@ -136,6 +140,7 @@ pub fn facts(seen: &Seen, now: Timestamp) -> ClusterFacts {
         limit_ranges: by_namespace(&seen.limit_ranges),
         events: events(&seen.events, &workloads, &kinds, now),
         queue: seen.proposals.values().map(|p| (**p).clone()).collect(),
+        resizes_in_place: seen.resizes_in_place,
         groups,
         rejected,
         workloads,

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod, PodCondition, P
 
 use super::cache::Objects;
 use super::meta::{self, ObjectName, Owner, count};
+use super::pod_size::pod_size;
 use super::selectors::{LabelMatch, Labels};
 use super::template::effective_requests;
 use super::workload::{LeanWorkload, Newest, REVISION};
@@ -65,6 +66,7 @@ impl LeanPod {
                 restarts: containers().fold(0, |sum, c| count(Some(c.restart_count), 0).saturating_add(sum)),
                 oom_killed: containers().any(oom_killed),
                 current_template: true,
+                size: pod_size(object),
             },
             labels: object.metadata.labels.clone().unwrap_or_default(),
             owner: meta::controller(&object.metadata),

@@ -123,6 +123,7 @@ impl<'a> RouteIndex<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::resize::PodSize;
     use crate::domain::workload::PodPhase;
     use serde_json::{Value, json};
 
@@ -157,6 +158,7 @@ mod tests {
             restarts: 0,
             oom_killed: false,
             current_template: true,
+            size: PodSize::default(),
         };
         let labels = Labels::from([("app".into(), "web".into())]);
         let routes = index.routes_of(&ObjectName::new("shop", "web"), &labels, &[pod]);

@@ -16,6 +16,7 @@ use kube::core::{DeserializeGuard, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher;
 use kube::{Client, Resource};
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
 use super::act::{Known, Lookout};
@@ -42,10 +43,15 @@ use crate::domain::snapshot::{self, ClusterFacts, QueuedProposal};
 use crate::domain::units::GoDuration;
 use crate::ports::{Cluster, PortError};
 
+/// The subresource by which running pods are resized, as discovery names it.
+const RESIZE: &str = "pods/resize";
+
 /// The cluster in memory. Watching ends when this is dropped.
 pub struct Watches {
+    client: Client,
     kinds: Kinds,
     caches: Caches,
+    resizes_in_place: OnceCell<bool>,
     _following: JoinSet<()>,
 }
 
@@ -106,7 +112,23 @@ impl Watches {
         optional("autoscaling.k8s.io", "v1", "VerticalPodAutoscaler", caches.vpas.clone(), LeanAutoscaler::from_vpa);
         let pools = GroupVersionKind::gvk("karpenter.sh", "v1", "NodePool");
         tasks.spawn(follow_optional(client.clone(), pools, caches.node_pools.clone(), |o| Some(node_pool(o))));
-        Self { kinds: Kinds::new(client), caches, _following: following }
+        Self { kinds: Kinds::new(client.clone()), client, caches, resizes_in_place: OnceCell::new(), _following: following }
+    }
+
+    /// Whether running pods can be resized, by discovery. Asked until it is answered once: no API server learns it without a restart, and the
+    /// answer "no" costs no more than a roll-out.
+    async fn resizes_in_place(&self) -> bool {
+        let ask = || async {
+            let served = self.client.list_core_api_resources("v1").await?;
+            Ok::<bool, kube::Error>(served.resources.iter().any(|resource| resource.name == RESIZE))
+        };
+        match self.resizes_in_place.get_or_try_init(ask).await {
+            Ok(answer) => *answer,
+            Err(error) => {
+                tracing::debug!(%error, "failed to ask whether the API server resizes pods in place");
+                false
+            }
+        }
     }
 
     /// The longest hold that a group naming the target asks for: of two that name it, neither is cut short.
@@ -174,6 +196,7 @@ impl Cluster for Watches {
         seen.groups = groups::groups(&resources, &self.kinds).await;
         let unwatched: Vec<TargetKey> = named_targets(&seen.groups).into_iter().filter(|t| watched_kind(t).is_none()).collect();
         seen.others = self.kinds.read(unwatched).await;
+        seen.resizes_in_place = self.resizes_in_place().await;
         Ok(facts(&seen, now))
     }
 }
@@ -227,6 +250,7 @@ impl Caches {
             quotas: self.quotas.objects()?,
             limit_ranges: self.limit_ranges.objects()?,
             node_pools: self.node_pools.objects()?,
+            resizes_in_place: false,
         })
     }
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::domain::limits::{Actuation, Bounds, Criticality, CustomSignal, Group, GroupTarget, Mode, Modes, Paused, TimeZoneName};
 use crate::domain::names::{GroupId, TargetKey};
+use crate::domain::resize::PodSize;
 use crate::domain::units::{Bytes, GoDuration, Millicores};
 use crate::domain::workload::{Container, ContainerResources, Pod, PodPhase, PodTemplate, ReplicaCounts, Rollout, Routes, Workload};
 
@@ -78,6 +79,7 @@ fn workload(key: TargetKey, pods: u32) -> Workload {
             containers: vec![Container { name: "app".into(), resources }, sidecar],
             ..PodTemplate::default()
         },
+        resized: None,
         pods: (0..pods)
             .map(|n| Pod {
                 name: format!("{name}-{n}").into(),
@@ -89,6 +91,7 @@ fn workload(key: TargetKey, pods: u32) -> Workload {
                 restarts: 0,
                 oom_killed: false,
                 current_template: true,
+                size: PodSize::default(),
             })
             .collect(),
         writers: Vec::new(),

@@ -8,6 +8,7 @@ use crate::agent::aliases::{EvidenceAlias, TargetAlias};
 use crate::agent::text::Rationale;
 use crate::domain::proposal::{Change, ResourcesChange};
 use crate::domain::units::{Bytes, Millicores};
+use crate::sizing::reach;
 
 pub const DESCRIPTION: &str = "Propose other requests or limits of a target's scaled container. Fields left out stay as they are; at least one must be given. At most one a target.";
 
@@ -96,7 +97,15 @@ pub fn change(context: &ToolContext<'_>, wanted: &Wanted) -> Result<Change, Mist
     if to == from {
         return Err(Mistake::field("cpu_request_millicores", "no request or limit is given that differs from what is set"));
     }
-    Ok(Change::Resources(ResourcesChange { target: key.clone(), uid: workload.uid.clone(), container: container.name.clone(), from, to }))
+    let through = reach(workload, container, &to, &context.snapshot.facts);
+    Ok(Change::Resources(ResourcesChange {
+        target: key.clone(),
+        uid: workload.uid.clone(),
+        container: container.name.clone(),
+        from,
+        to,
+        through,
+    }))
 }
 
 fn in_range(field: &str, given: Option<u64>, most: u64, range: &str) -> Result<Option<u64>, Mistake> {

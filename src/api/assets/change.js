@@ -8,7 +8,7 @@ export function brief(change) {
   const name = change.target ? targetOf(change.target).name : "";
   switch (change.kind) {
     case "Replicas": return `${name} ${change.from} → ${change.to} replicas`;
-    case "Resources": return `${name} resources of ${change.container}`;
+    case "Resources": return `${name} resources of ${change.container}${change.through === "Pods" ? ", in place" : ""}`;
     case "NodePool": return `${change.exists ? "change" : "create"} node pool ${change.draft.name}`;
     case "Headroom": return `${name} headroom p${change.quantile_percent}`;
     case "Finding": return `${name}: ${words(change.cause)}`;
@@ -34,7 +34,7 @@ export function diff(change) {
 function linesOf(change) {
   switch (change.kind) {
     case "Replicas": return [["-", `replicas: ${change.from}`], ["+", `replicas: ${change.to}`]];
-    case "Resources": return [[" ", `container: ${change.container}`], ...resources(change.from, change.to)];
+    case "Resources": return [[" ", `container: ${change.container}`], [" ", change.through === "Pods" ? "through: running pods, in place" : "through: the pod template, every pod is replaced"], ...resources(change.from, change.to)];
     case "NodePool": return nodePool(change);
     case "Headroom": return [["+", `size for: p${change.quantile_percent}`], ["+", `more lead: ${change.extra_lead_minutes} min`], ["+", `until: ${change.until}`]];
     case "Finding": return [["+", `cause: ${words(change.cause)}`], ["+", `to be told: ${words(change.notify)}`]];

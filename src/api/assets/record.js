@@ -106,8 +106,14 @@ function actions(tick, played) {
     outcome ? el("div", { class: "action-line" }, entry(outcome[0]), ended(outcome[1])) : el("div", { class: "action-line" }, badge("failed", "its outcome was not recorded"))));
 }
 
+// Where running pods stood with their new size a moment after they were asked.
+function tally(pods) {
+  const parts = [["taken", "have it"], ["in_progress", "are being resized"], ["deferred", "wait for room"], ["infeasible", "do not fit their nodes"], ["unsupported", "cannot be resized in place"], ["to_ask", "follow"]];
+  return parts.filter(([field]) => pods[field] > 0).map(([field, text]) => `${pods[field]} ${text}`).join(", ");
+}
+
 function ended({ result, at }) {
-  const detail = result.detail ?? result.advice ?? (result.resource_version ? `resource version ${result.resource_version}` : "");
-  const applied = result.result === "Applied" || result.result === "Confirmed";
+  const detail = result.detail ?? result.advice ?? (result.resource_version ? `resource version ${result.resource_version}` : result.pods ? tally(result.pods) : "");
+  const applied = ["Applied", "Confirmed", "Resized"].includes(result.result);
   return [badge(applied ? "acted" : "failed", words(result.result)), el("span", { class: "quiet" }, clock(at)), result.manager && `held by ${result.manager}`, detail];
 }

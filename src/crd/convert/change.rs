@@ -37,6 +37,7 @@ pub(super) fn read(spec: &ChangeSpec) -> Result<Change, SpecError> {
             container: c.container.as_str().into(),
             from: container(&c.from, &"spec.change.resources.from")?,
             to: container(&c.to, &"spec.change.resources.to")?,
+            through: c.through,
         })),
         (ChangeKind::NodePool, None, None, Some(c), None, None) => node_pool_change(c).map(Change::NodePool),
         (ChangeKind::Headroom, None, None, None, Some(c), None) => Ok(Change::Headroom(HeadroomChange {
@@ -60,7 +61,7 @@ pub(super) fn write(change: &Change) -> ChangeSpec {
             replicas: Some(ReplicasSpec { target: key_spec(target), uid: uid.to_string(), from: (*from).into(), to: (*to).into() }),
             ..none
         },
-        Change::Resources(ResourcesChange { target, uid, container, from, to }) => ChangeSpec {
+        Change::Resources(ResourcesChange { target, uid, container, from, to, through }) => ChangeSpec {
             kind: ChangeKind::Resources,
             resources: Some(ResourcesSpec {
                 target: key_spec(target),
@@ -68,6 +69,7 @@ pub(super) fn write(change: &Change) -> ChangeSpec {
                 container: container.to_string(),
                 from: container_spec(from),
                 to: container_spec(to),
+                through: *through,
             }),
             ..none
         },

@@ -59,7 +59,7 @@ pub(super) fn lessons(target: &Target<'_>, resources: &ContainerResources, promi
             latency_ratio: latency.get(at).map(|latency| latency / promised_s),
             errors: errors.get(at).copied(),
             throttling: throttling.get(at).copied(),
-            ready: count.map_or(0, |count| count.ready),
+            ready: count.map_or(0.0, |count| f64::from(count.ready)),
             settled: count.is_none_or(|count| count.settled),
         };
         learn_capacity(&mut memory, &load, None);

@@ -18,10 +18,11 @@ use crate::domain::names::{GroupId, ProposalId, TargetKey, TickId};
 use crate::domain::outcome::OutcomeResult;
 use crate::domain::plan::Plan;
 use crate::domain::proposal::{Change, Origin, Proposal, ReplicasChange, ResourcesChange};
+use crate::domain::resize::{Resized, Through};
 use crate::domain::review::{Review, Verdict};
 use crate::domain::snapshot::{ClusterFacts, Snapshot, SourceHealth};
 use crate::domain::units::{GoDuration, Millicores};
-use crate::domain::workload::ContainerResources;
+use crate::domain::workload::{Container, ContainerResources};
 use crate::guardrails::{Released, release};
 use crate::ports::{Actuator, Lease};
 
@@ -371,7 +372,14 @@ async fn nothing_is_written_without_the_lease_or_under_another_epoch() {
 }
 
 fn resize(from: ContainerResources, to: ContainerResources) -> Change {
-    Change::Resources(ResourcesChange { target: TargetKey::deployment("shop", "web"), uid: "u1".into(), container: "app".into(), from, to })
+    Change::Resources(ResourcesChange {
+        target: TargetKey::deployment("shop", "web"),
+        uid: "u1".into(),
+        container: "app".into(),
+        from,
+        to,
+        through: Through::Template,
+    })
 }
 
 const HALF: ContainerResources =
@@ -417,4 +425,21 @@ async fn resources_that_changed_meanwhile_are_judged_anew() {
     let server = Server::new(Some(deployment(4, &[])), vec![]);
     let other = ContainerResources { cpu_request: Some(Millicores(600)), ..HALF };
     assert!(matches!(carry_out(&server, resize(other, HALF)).await, OutcomeResult::WorldChanged { .. }));
+}
+
+#[tokio::test]
+async fn sizes_in_force_ride_along_into_the_template_in_one_write() {
+    let side = Container { name: "side".into(), resources: ContainerResources { cpu_request: Some(Millicores(50)), ..Default::default() } };
+    let written = Container { name: "side".into(), resources: ContainerResources::default() };
+    let resized = Resized { containers: vec![side], since: NOW.parse().unwrap() };
+    let mut object = deployment(4, &[]);
+    object["metadata"]["annotations"] = json!({"ipa.dev/resized": crate::adapters::kube::resized::write(&resized, &[written]).unwrap()});
+    let server = Server::new(Some(object), vec![Answer::Store]);
+    let more = ContainerResources { cpu_request: Some(Millicores(750)), ..HALF };
+    assert!(carry_out(&server, resize(HALF, more)).await.is_applied());
+    let body = server.lock().unwrap().writes[0].1.clone();
+    let containers = body["spec"]["template"]["spec"]["containers"].clone();
+    assert_eq!(containers[0]["resources"]["requests"], json!({"cpu": "750m"}));
+    assert_eq!(containers[1], json!({"name": "side", "resources": {"requests": {"cpu": "50m"}, "limits": {}}}));
+    assert!(body["metadata"]["annotations"].is_null(), "what is in the template is no longer in force beside it");
 }

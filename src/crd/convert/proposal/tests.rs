@@ -11,6 +11,7 @@ use crate::domain::names::TargetKey;
 use crate::domain::proposal::{
     Cause, Change, Finding, HeadroomChange, NodePoolChange, NodePoolDraft, Notify, ReplicasChange, ResourcesChange,
 };
+use crate::domain::resize::Through;
 use crate::domain::review::{RuleId, Verdict};
 use crate::domain::snapshot::DecisionVerdict;
 use crate::domain::units::{Bytes, GoDuration, MicroUsd, Millicores};
@@ -161,12 +162,13 @@ fn changes() -> impl Strategy<Value = Change> {
             from,
             to
         })),
-        (key.clone(), resources(), resources()).prop_map(|(target, from, to)| Change::Resources(ResourcesChange {
+        (key.clone(), resources(), resources(), any::<bool>()).prop_map(|(target, from, to, through)| Change::Resources(ResourcesChange {
             target,
             uid: "u".into(),
             container: "app".into(),
             from,
-            to
+            to,
+            through: if through { Through::Pods } else { Through::Template },
         })),
         (draft, any::<bool>()).prop_map(|(draft, exists)| Change::NodePool(NodePoolChange {
             fleet: "main".into(),

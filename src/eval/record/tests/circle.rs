@@ -38,7 +38,7 @@ fn played(demand: impl Fn(u32) -> f64) -> Incident {
     incident.faults = Vec::new();
     let samples = (0..(HISTORY_S + DURATION_S) / 60).map(|minute| (minute * 60, demand(minute))).collect();
     let workload = &mut incident.workloads[0];
-    workload.demand = Some(DemandSamples { samples, observe: Observe::Offered });
+    workload.demand = Some(DemandSamples { samples, observe: Observe::Offered, smooth: false });
     workload.startup = StartUp::fixed(30.0);
     incident
 }
