@@ -140,7 +140,9 @@ impl Kept {
         let Some((scraped, values)) = workload.reading(now.as_second()).filter(|_| !late) else { return };
         let at = time(scraped);
         for (position, name) in SIGNALS.iter().enumerate() {
-            let Some(signal) = self.signals.get_mut(name) else { continue };
+            let Some(signal) = self.signals.get_mut(name).filter(|signal| signal.history.fine.end().is_none_or(|end| end < at)) else {
+                continue;
+            };
             match report(world, &workload.spec.key, name, at, values[position]) {
                 Ok(value) => signal.newest = Some((at, value)),
                 Err(fault) => signal.fault = fault.or(signal.fault),
@@ -254,6 +256,10 @@ mod tests {
             let history = &signal.history;
             assert_eq!((history.fine.values.len(), history.middle.values.len()), (FINE_SAMPLES, MIDDLE_SAMPLES), "{name}");
             assert_eq!(history.coarse.as_ref().map(|c| c.values.len()), name.keeps_coarse().then_some(COARSE_SAMPLES));
+            if *name == SignalName::Ready {
+                assert_eq!((signal.latest(), &*signal.faults), (None, &[SampleFault::Stale][..]), "nobody counted them before the start");
+                continue;
+            }
             assert_eq!((signal.latest().unwrap().0, &*signal.faults), (at(NOON), &[][..]), "{name}");
         }
         let (later, _) = ask(&metrics, 30).await;

@@ -155,8 +155,8 @@ pub(super) fn fate_of_refusal(review: &Review) -> Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::names::TargetKey;
     use crate::domain::names::Digest;
+    use crate::domain::names::TargetKey;
     use crate::domain::proposal::ReplicasChange;
     use crate::domain::review::{RuleId, Ruling};
 

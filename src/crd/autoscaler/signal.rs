@@ -9,7 +9,7 @@ use crate::domain::limits::{Aggregate, JoinKey, SignalUse};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[x_kube(validation = (
     "!(self.name in ['demand', 'cpu', 'throttling', 'memory', 'latency', 'errors', \
-     'queue', 'restarts', 'oom_kills', 'gpu_duty', 'llm_waiting', 'llm_running'])",
+     'queue', 'restarts', 'oom_kills', 'gpu_duty', 'llm_waiting', 'llm_running', 'ready'])",
     "this is the name of a shipped signal; choose another"
 ))]
 #[serde(rename_all = "camelCase")]

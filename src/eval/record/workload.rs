@@ -191,7 +191,13 @@ impl Context<'_> {
                 self.from, self.until
             ));
         }
-        Some(DemandDocument { series: series_file(called), unit: SignalName::Demand.unit().to_owned(), scale: 1.0, smooth: Some(false), observe })
+        Some(DemandDocument {
+            series: series_file(called),
+            unit: SignalName::Demand.unit().to_owned(),
+            scale: 1.0,
+            smooth: Some(false),
+            observe,
+        })
     }
 
     fn calls(&self, target: &Target<'_>) -> Vec<CallDocument> {
