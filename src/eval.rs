@@ -26,6 +26,8 @@ pub(crate) mod testing;
 pub mod oracle;
 pub mod tune;
 pub mod stage;
+pub mod conduct;
+pub mod witness;
 pub mod engine;
 pub mod generate;
 pub mod series;

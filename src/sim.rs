@@ -3,6 +3,7 @@
 //! [`World`] is the cluster itself, a value that advances second by second; the adapters put it behind the ports; [`Simulation`] puts everything
 //! together; [`demo()`] is the scenario that `ipa demo` shows, and [`Expert`] plays the model in it. The physics of a service is `crate::service`'s.
 
+mod audit;
 mod autoscaler;
 mod change;
 mod clock;
@@ -31,6 +32,7 @@ mod testing;
 mod workload;
 mod world;
 
+pub use audit::{Write, Written};
 pub use change::CONTAINER;
 pub use clock::{Hold, Pace, VirtualClock};
 pub use cluster::{SimActuator, SimCluster};

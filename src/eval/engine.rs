@@ -9,26 +9,25 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::baseline::{Baseline, Hold, HpaBaseline, Keda, StaticPeak};
 use super::cell::{CellResult, RunError, Runner, WorkloadResult};
+use super::conduct::Conduct;
 use super::incident::{Incident, IncidentFaultKind, IncidentWorkload};
 use super::oracle::{OracleSpec, oracle, oracle_rate, score};
 use super::policy::Policy;
-use super::stage::{begins_s, key, moment, offered, scenario};
+use super::stage::{LOOK_S, begins_s, key, load, moment, offered, scenario};
 use super::timeline::Timeline;
 use super::tune::{Tried, best_to_the_unit, try_grid};
+use super::witness::Witness;
 use crate::adapters::ledger::SqliteLedger;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
-use crate::domain::units::MicroUsd;
 use crate::guardrails::ownership::ACTUATOR;
 use crate::hpa::HpaSpec;
 use crate::ports::{Clock as _, Prices};
 use crate::service::replay::ReplaySpec;
 use crate::service::{ServiceKind, Tally, Worth};
-use crate::sim::{Pace, Simulation, World, arrivals, quickest_start};
+use crate::sim::{Costs, Pace, Simulation, World, Write, arrivals, quickest_start};
 use crate::tick::{Settings, Ticker};
 
-/// Seconds between two looks of what is fastest.
-const LOOK_S: u32 = 15;
 /// Seconds at the beginning of the scored part that are not scored.
 const UNSCORED_S: u32 = 600;
 /// Seconds of past that a team tunes its HPA on.
@@ -72,6 +71,8 @@ impl Engine {
         for workload in &incident.workloads {
             world.set_replicas(&key(&workload.name), workload.replicas, ACTUATOR);
         }
+        // What was written so far is nobody's conduct.
+        drop(world.take_writes());
         Ok(world)
     }
 
@@ -255,11 +256,14 @@ fn drive<B: Baseline>(
 }
 
 /// The shipped tick every minute, and its reflex between.
-async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored, RunError> {
+async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident) -> Result<Scored<'a>, RunError> {
     let ledger = Arc::new(SqliteLedger::in_memory().await.map_err(failed)?);
     let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
-    let mut ticker = Ticker::start(simulation.ports(None, ledger), settings).await.map_err(failed)?;
-    let mut scored = Scored::of(incident);
+    let mut ports = simulation.ports(None, ledger);
+    let witness = Arc::new(Witness::new(ports.actuator, ports.ledger.clone()));
+    ports.actuator = witness.clone();
+    let mut ticker = Ticker::start(ports, settings).await.map_err(failed)?;
+    let mut scored = Scored { witness: Some(witness), ..Scored::of(incident) };
     let begun: Timestamp = simulation.clock.now();
     for second in (0..incident.duration_s).step_by(LOOK_S as usize) {
         let now = begun.saturating_add(SignedDuration::from_secs(i64::from(second))).unwrap_or(Timestamp::MAX);
@@ -279,21 +283,27 @@ async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored,
 }
 
 /// What is counted of a scored part.
-struct Scored {
+struct Scored<'a> {
+    conduct: Conduct<'a>,
+    /// Who saw what was recorded, where the policy keeps a record.
+    witness: Option<Arc<Witness>>,
     /// Tallies when scoring began.
     base: Vec<Tally>,
     last: Vec<Tally>,
-    node_cost: MicroUsd,
+    /// What nodes had cost by then.
+    nodes: Costs,
     timelines: Vec<Timeline>,
 }
 
-impl Scored {
-    fn of(incident: &Incident) -> Self {
+impl<'a> Scored<'a> {
+    fn of(incident: &'a Incident) -> Self {
         let timeline = || Timeline { step_s: 60, ..Timeline::default() };
         Self {
+            conduct: Conduct::new(incident),
+            witness: None,
             base: Vec::new(),
             last: vec![Tally::default(); incident.workloads.len()],
-            node_cost: MicroUsd::default(),
+            nodes: Costs::default(),
             timelines: incident.workloads.iter().map(|_| timeline()).collect(),
         }
     }
@@ -303,13 +313,18 @@ impl Scored {
         let tallies = |world: &World| incident.workloads.iter().map(|w| world.tally(&key(&w.name)).unwrap_or_default()).collect::<Vec<_>>();
         if second >= UNSCORED_S && self.base.is_empty() {
             self.base = tallies(world);
-            self.node_cost = world.costs().nodes;
+            self.nodes = world.costs();
             world.begin_stretch();
         }
+        let (now, writes) = (tallies(world), world.take_writes());
+        if let Some(witness) = &self.witness {
+            let unrecorded = |write: &&Write| &*write.manager == ACTUATOR && !witness.knew(write);
+            writes.iter().filter(unrecorded).for_each(|write| self.conduct.unrecorded(write));
+        }
+        self.conduct.look(second, &now, &writes);
         if !second.is_multiple_of(60) {
             return;
         }
-        let now = tallies(world);
         for (((workload, timeline), now), last) in incident.workloads.iter().zip(&mut self.timelines).zip(&now).zip(&self.last) {
             let passed = now.since(last);
             let ready = world.sight(&key(&workload.name)).map_or(0, |s| s.pods.iter().filter(|pod| pod.ready_since_s.is_some()).count());
@@ -332,7 +347,14 @@ impl Scored {
             objective: None,
             timeline,
         });
-        CellResult { workloads: workloads.collect(), node_cost: world.costs().nodes - self.node_cost, ..CellResult::default() }
+        let costs = world.costs();
+        CellResult {
+            workloads: workloads.collect(),
+            node_cost: costs.nodes - self.nodes.nodes,
+            node_seconds: (costs.node_seconds - self.nodes.node_seconds) as f64,
+            forbidden: self.conduct.into_broken(),
+            ..CellResult::default()
+        }
     }
 }
 
@@ -352,27 +374,6 @@ fn come(incident: &Incident, workload: &IncidentWorkload, seed: u64, from: u32, 
     let first = incident.start.as_second() + i64::from(from);
     let seconds = (first..).zip(rates.iter().flat_map(|rate| std::iter::repeat_n(f64::from(*rate), LOOK_S as usize)));
     seconds.map(|(second, rate)| u32::try_from(arrivals.at(second, rate)).unwrap_or(u32::MAX)).collect()
-}
-
-/// Units/s offered to a workload in steps of fifteen seconds, those of its callers included.
-fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32) -> Vec<f32> {
-    let own = offered(incident, workload);
-    let callers: Vec<(Vec<f32>, f64)> = incident
-        .workloads
-        .iter()
-        .flat_map(|caller| caller.depends_on.iter().filter(|(name, _)| *name == workload.name).map(move |(_, ratio)| (caller, *ratio)))
-        .map(|(caller, ratio)| (load(incident, caller, from, until), ratio))
-        .collect();
-    let start = incident.start.as_second();
-    let steps = (until.saturating_sub(from)) / LOOK_S;
-    (0..steps)
-        .map(|step| {
-            let middle = start + i64::from(from) + i64::from(LOOK_S) * i64::from(step) + i64::from(LOOK_S) / 2;
-            let from_callers: f64 =
-                callers.iter().map(|(rates, ratio)| f64::from(rates.get(step as usize).copied().unwrap_or(0.0)) * ratio).sum();
-            (own.as_ref().map_or(0.0, |series| series.rate(middle)) + from_callers) as f32
-        })
-        .collect()
 }
 
 /// What the highest demand needs, of the past or of the scored part.
@@ -402,8 +403,11 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
 mod tests {
     use std::path::Path;
 
+    use super::super::forbidden::Forbidden;
+    use super::super::incident::{ForbiddenAct, Never};
     use super::*;
     use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+    use crate::domain::units::MicroUsd;
     use crate::service::StartUp;
 
     /// Three hours of a shipped incident whose one service starts as it will.
@@ -452,8 +456,46 @@ mod tests {
         assert_eq!(first, run(3));
         assert_ne!(first, run(4));
         assert!(first.workloads[0].tally.scale_ups > 0, "{:?}", first.workloads[0].tally);
+        assert!(incident.expect.never.contains(&Never::ActWithoutRecord));
+        assert_eq!(first.forbidden, [], "each act of the floor is in its ledger before, and within its bounds");
         first.check(&incident).unwrap();
         assert!(first.workloads[0].replica_price_per_hour > MicroUsd(0), "a replica has a price where pools have one");
+    }
+
+    #[test]
+    fn what_an_autoscaler_takes_away_while_metrics_lie_is_found() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("evals/demand-reads-zero-at-the-peak");
+        let incident = Incident { duration_s: 3 * 3600, ..Incident::read(&directory).unwrap() };
+        let broken = |policy| {
+            let result = engine().run(&incident, policy, 1, 0).unwrap();
+            result.forbidden.iter().map(|broken| (broken.what, broken.at_s / 600)).collect::<Vec<_>>()
+        };
+        let (never, act) = (Forbidden::Never(Never::ScaleDownOnStaleMetrics), Forbidden::Act(ForbiddenAct::ScaleDown));
+        assert_eq!(broken(Policy::Keda), [(never, 15), (act, 15)], "it goes by demand, which reads 0 from two and a half hours on");
+        assert_eq!(broken(Policy::Hold), []);
+    }
+
+    #[test]
+    fn a_write_that_nobody_recorded_is_found() {
+        let incident = evening(StartUp::fixed(30.0));
+        let engine = engine();
+        let simulation = Simulation::of(engine.world(&incident, 1).unwrap(), Pace::Headless, engine.prices.clone());
+        runtime().unwrap().block_on(async {
+            let ports = simulation.ports(None, Arc::new(SqliteLedger::in_memory().await.unwrap()));
+            let witness = Arc::new(Witness::new(ports.actuator, ports.ledger));
+            let mut scored = Scored { witness: Some(witness), ..Scored::of(&incident) };
+            simulation.world.at(moment(&incident, incident.history_s + 30), |world| {
+                world.set_replicas(&key("web"), 9, "kubectl");
+                scored.look(world, &incident, 30);
+                world.set_replicas(&key("web"), 10, ACTUATOR);
+                scored.look(world, &incident, 30);
+            });
+            let broken = scored.conduct.into_broken();
+            assert_eq!(
+                broken.iter().map(|broken| (broken.what, broken.at_s)).collect::<Vec<_>>(),
+                [(Forbidden::Never(Never::ActWithoutRecord), 30)]
+            );
+        });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::audit::{Write, Written};
 use super::nodes::SimPool;
 use super::world::{World, time};
 use crate::domain::names::TargetKey;
@@ -43,7 +44,9 @@ impl World {
     /// Somebody sets replicas: `manager` owns them from then on.
     pub(super) fn scale(&mut self, index: usize, replicas: u32, manager: &str) {
         let workload = &mut self.workloads[index];
-        workload.count.scaled(self.now, workload.desired, replicas);
+        let owner = workload.writers.iter().find(|writer| writer.field == OwnedField::Replicas).cloned();
+        let (target, from) = (workload.spec.key.clone(), workload.desired);
+        workload.count.scaled(self.now, from, replicas);
         workload.desired = replicas;
         workload.generation += 1;
         workload.resource_version += 1;
@@ -57,6 +60,11 @@ impl World {
             at: Some(time(self.now)),
         });
         self.unsettled = true;
+        self.note(manager, Written::Replicas { target, from, to: replicas, owner });
+    }
+
+    fn note(&mut self, manager: &str, what: Written) {
+        self.audit.note(Write { at: time(self.now), manager: manager.into(), what });
     }
 
     fn write_replicas(&mut self, change: &ReplicasChange) -> OutcomeResult {
@@ -99,6 +107,7 @@ impl World {
         let at = Some(time(self.now));
         workload.writers.push(FieldWriter { manager: ACTUATOR.into(), operation: WriteOperation::Apply, subresource: None, field, at });
         self.unsettled = true;
+        self.note(ACTUATOR, Written::Resources { target: change.target.clone() });
         self.applied(index)
     }
 
@@ -122,6 +131,7 @@ impl World {
             None => self.pools.push(pool),
         }
         self.unsettled = true;
+        self.note(ACTUATOR, Written::NodePool { pool: draft.name.clone() });
         OutcomeResult::Applied { resource_version: None }
     }
 
