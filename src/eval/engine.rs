@@ -10,19 +10,24 @@ use jiff::{SignedDuration, Timestamp};
 use super::baseline::{Baseline, Hold, HpaBaseline, Keda, StaticPeak};
 use super::cell::{CellResult, RunError, Runner, WorkloadResult};
 use super::conduct::Conduct;
+use super::foresight::{foresight, observed};
 use super::incident::{Incident, IncidentFaultKind, IncidentWorkload};
+use super::judgement::{judgement, model_use};
 use super::oracle::{OracleSpec, oracle, oracle_rate, score};
+use super::player::Player;
 use super::policy::Policy;
 use super::stage::{LOOK_S, begins_s, key, load, moment, offered, scenario};
 use super::timeline::Timeline;
 use super::tune::{Tried, best_to_the_unit, try_grid};
 use super::witness::Witness;
 use crate::adapters::ledger::SqliteLedger;
+use crate::agent::dialogue::Caps;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
+use crate::domain::record::TickRecord;
 use crate::guardrails::ownership::ACTUATOR;
 use crate::hpa::HpaSpec;
-use crate::ports::{Clock as _, Prices};
+use crate::ports::{Clock as _, EntryFilter, Ledger as _, Prices};
 use crate::service::replay::ReplaySpec;
 use crate::service::{ServiceKind, Tally, Worth};
 use crate::sim::{Costs, Pace, Simulation, World, Write, arrivals, quickest_start};
@@ -43,6 +48,7 @@ type GridId = (Arc<str>, Arc<str>, bool);
 /// Runs cells.
 pub struct Engine {
     prices: Arc<dyn Prices>,
+    player: Option<Player>,
     /// What grids came to: the same for all prices and seeds.
     tried: Mutex<BTreeMap<GridId, Arc<Tried>>>,
 }
@@ -51,7 +57,13 @@ impl Engine {
     /// An engine whose nodes cost what `prices` say.
     #[must_use]
     pub fn new(prices: Arc<dyn Prices>) -> Self {
-        Self { prices, tried: Mutex::default() }
+        Self { prices, player: None, tried: Mutex::default() }
+    }
+
+    /// The same with somebody who plays the model in `ipa-model`.
+    #[must_use]
+    pub fn with_player(self, player: Player) -> Self {
+        Self { player: Some(player), ..self }
     }
 
     fn catalogue(&self, incident: &Incident) -> Result<Arc<Catalogue>, RunError> {
@@ -142,10 +154,10 @@ impl Engine {
         let mut scored = Scored::of(incident);
         let (from, until) = (incident.history_s, incident.history_s + incident.duration_s);
         drive(&mut world, incident, from, until, &mut baselines, &mut |world, second| scored.look(world, incident, second));
-        Ok(scored.result(&world, incident, seed))
+        Ok(scored.result(&world, incident, seed, &[]))
     }
 
-    fn run_floor(&self, incident: &Incident, seed: u64, price: u32) -> Result<CellResult, RunError> {
+    fn run_floor(&self, incident: &Incident, seed: u64, price: u32, player: Option<&Player>) -> Result<CellResult, RunError> {
         let mut incident = incident.clone();
         for group in &mut incident.groups {
             // The price of a bad minute is the promise's: what the floor is told is what it is scored by.
@@ -157,8 +169,16 @@ impl Engine {
         let world = self.world(&incident, seed)?;
         let simulation = Simulation::of(world, Pace::Headless, self.prices.clone());
         let runtime = runtime()?;
-        let scored = runtime.block_on(shipped(&simulation, &incident))?;
-        Ok(simulation.world.look(|world| scored.result(world, &incident, seed)))
+        let (scored, records) = runtime.block_on(shipped(&simulation, &incident, player))?;
+        let result = simulation.world.look(|world| scored.result(world, &incident, seed, &records));
+        let Some(player) = player else { return Ok(result) };
+        let understood = judgement(&incident, &records);
+        Ok(CellResult {
+            model: model_use(&records, player.price),
+            findings: Some(understood.findings),
+            first_safe_act_s: understood.first_safe_act_s,
+            ..result
+        })
     }
 }
 
@@ -166,8 +186,11 @@ impl Runner for Engine {
     fn run(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
         let begun = Instant::now();
         let result = match policy {
-            Policy::Ipa => self.run_floor(incident, seed, price),
-            Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
+            Policy::Ipa => self.run_floor(incident, seed, price, None),
+            Policy::IpaModel => match &self.player {
+                Some(player) => self.run_floor(incident, seed, price, Some(player)),
+                None => Err(RunError::Unfit("ipa-model needs a model: name one with --model-url".into())),
+            },
             Policy::Oracle | Policy::OracleRate => known_to_an_oracle(incident)
                 .and_then(|()| self.start(incident, seed))
                 .map(|world| run_oracle(&world, incident, policy, seed, price)),
@@ -255,11 +278,14 @@ fn drive<B: Baseline>(
     }
 }
 
-/// The shipped tick every minute, and its reflex between.
-async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident) -> Result<Scored<'a>, RunError> {
+/// The shipped tick every minute, and its reflex between, with a model where somebody plays it.
+async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident, player: Option<&Player>) -> Result<Shipped<'a>, RunError> {
     let ledger = Arc::new(SqliteLedger::in_memory().await.map_err(failed)?);
-    let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
-    let mut ports = simulation.ports(None, ledger);
+    let limits = GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() };
+    let caps = player.map_or_else(Caps::default, |player| player.caps);
+    let settings = Settings { limits, caps, ..Settings::default() };
+    let model = player.map(|player| player.model(incident, simulation.clock.clone())).transpose().map_err(RunError::Failed)?;
+    let mut ports = simulation.ports(model, ledger.clone());
     let witness = Arc::new(Witness::new(ports.actuator, ports.ledger.clone()));
     ports.actuator = witness.clone();
     let mut ticker = Ticker::start(ports, settings).await.map_err(failed)?;
@@ -279,14 +305,20 @@ async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident) -> Result<
     }
     let end = begun.saturating_add(SignedDuration::from_secs(i64::from(incident.duration_s))).unwrap_or(Timestamp::MAX);
     simulation.world.at(end, |world| scored.look(world, incident, incident.duration_s));
-    Ok(scored)
+    let records = TickRecord::fold_all(ledger.entries(&EntryFilter::default()).await.map_err(failed)?);
+    Ok((scored, records))
 }
+
+/// What a run of the shipped tick came to, and what it recorded.
+type Shipped<'a> = (Scored<'a>, Vec<TickRecord>);
 
 /// What is counted of a scored part.
 struct Scored<'a> {
     conduct: Conduct<'a>,
     /// Who saw what was recorded, where the policy keeps a record.
     witness: Option<Arc<Witness>>,
+    /// Demand of each minute as an honest exporter counts it.
+    came: Vec<Vec<f32>>,
     /// Tallies when scoring began.
     base: Vec<Tally>,
     last: Vec<Tally>,
@@ -301,6 +333,7 @@ impl<'a> Scored<'a> {
         Self {
             conduct: Conduct::new(incident),
             witness: None,
+            came: vec![Vec::new(); incident.workloads.len()],
             base: Vec::new(),
             last: vec![Tally::default(); incident.workloads.len()],
             nodes: Costs::default(),
@@ -325,6 +358,9 @@ impl<'a> Scored<'a> {
         if !second.is_multiple_of(60) {
             return;
         }
+        for (place, (came, (now, last))) in self.came.iter_mut().zip(now.iter().zip(&self.last)).enumerate() {
+            came.push(observed(incident, place, &now.since(last)));
+        }
         for (((workload, timeline), now), last) in incident.workloads.iter().zip(&mut self.timelines).zip(&now).zip(&self.last) {
             let passed = now.since(last);
             let ready = world.sight(&key(&workload.name)).map_or(0, |s| s.pods.iter().filter(|pod| pod.ready_since_s.is_some()).count());
@@ -337,7 +373,7 @@ impl<'a> Scored<'a> {
         self.last = now;
     }
 
-    fn result(mut self, world: &World, incident: &Incident, seed: u64) -> CellResult {
+    fn result(mut self, world: &World, incident: &Incident, seed: u64, records: &[TickRecord]) -> CellResult {
         self.base.resize(incident.workloads.len(), Tally::default());
         let workloads = incident.workloads.iter().zip(self.timelines).zip(&self.base).map(|((workload, timeline), base)| WorkloadResult {
             name: workload.name.clone(),
@@ -352,6 +388,7 @@ impl<'a> Scored<'a> {
             workloads: workloads.collect(),
             node_cost: costs.nodes - self.nodes.nodes,
             node_seconds: (costs.node_seconds - self.nodes.node_seconds) as f64,
+            forecast: foresight(incident, records, &self.came),
             forbidden: self.conduct.into_broken(),
             ..CellResult::default()
         }
@@ -392,7 +429,7 @@ fn at_least_one(bounds: Bounds) -> Bounds {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
-    tokio::runtime::Builder::new_current_thread().enable_time().thread_keep_alive(Duration::from_mins(10)).build().map_err(failed)
+    tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_mins(10)).build().map_err(failed)
 }
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
