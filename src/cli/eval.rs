@@ -13,10 +13,10 @@ use clap::{Args, Subcommand};
 use super::output::{print_json_line, print_text};
 use super::{Answer, Config, ConfigArgs, ModelArgs, Output};
 use crate::adapters::llm::ChatModel;
-use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig};
 use crate::agent::prompt::Prompts;
 use crate::eval::cell::Runner;
-use crate::eval::engine::Engine;
+use crate::eval::engine::{Engine, PRICE_LISTS};
 use crate::eval::incident::Incident;
 use crate::eval::judgement::TokenPrice;
 use crate::eval::player::Player;
@@ -50,7 +50,8 @@ impl Eval {
     pub(super) fn run(self, output: Output) -> anyhow::Result<Answer> {
         let Action::Run(run) = self.action;
         let incidents = run.incident_directories()?.iter().map(|directory| Incident::read(directory)).collect::<Result<_, _>>()?;
-        let prices = BuiltinPrices::new(&BuiltinPricesConfig { lists: LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
+        let prices =
+            BuiltinPrices::new(&BuiltinPricesConfig { lists: PRICE_LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
         let engine = Engine::new(Arc::new(prices));
         let engine = match run.player()? {
             Some(player) => engine.with_player(player),
@@ -59,9 +60,6 @@ impl Eval {
         run.score(incidents, &engine, output)
     }
 }
-
-/// Price lists whose instance types an incident may name.
-const LISTS: [PriceList; 3] = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
 
 /// Replay incidents and score policies: a league table, or one JSON object a line.
 #[derive(Args, Debug)]

@@ -5,8 +5,8 @@
 
 mod bounds;
 mod budget;
-mod demand;
 mod failure;
+mod need;
 mod stale;
 mod writers;
 
@@ -129,18 +129,22 @@ impl<'a> Conduct<'a> {
         if !bounds::of(self.incident, workload).contains(&to) {
             self.found(Forbidden::Never(Never::OutsideBounds), workload, at_s);
         }
+        let carries = |replicas| need::carries(self.incident, workload, replicas, at_s);
         if to < from {
-            if stale::at(self.incident, workload, at_s) {
+            let (stale, failing) = (stale::at(self.incident, workload, at_s), self.minute.is_failing(workload));
+            // Less may do, and be done with, where what is known can be trusted, nobody suffers, and what stays carries what comes.
+            let explained = !stale && !failing && carries(to);
+            if stale {
                 self.found(Forbidden::Never(Never::ScaleDownOnStaleMetrics), workload, at_s);
             }
-            if self.minute.is_failing(workload) {
+            if failing {
                 self.found(Forbidden::Never(Never::ScaleDownUnderFailure), workload, at_s);
             }
-            if self.is_answered(at_s) {
+            if self.is_answered(at_s) && !explained {
                 self.found(Forbidden::Act(ForbiddenAct::ScaleDown), workload, at_s);
             }
         }
-        if to > from && self.is_answered(at_s) && !demand::asks_for_more(self.incident, scaling) {
+        if to > from && self.is_answered(at_s) && carries(from) {
             self.found(Forbidden::Act(ForbiddenAct::ScaleUp), workload, at_s);
         }
     }

@@ -21,6 +21,7 @@ use super::timeline::Timeline;
 use super::tune::{Tried, best_to_the_unit, try_grid};
 use super::witness::Witness;
 use crate::adapters::ledger::SqliteLedger;
+use crate::adapters::prices::PriceList;
 use crate::agent::dialogue::Caps;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
@@ -33,6 +34,8 @@ use crate::service::{ServiceKind, Tally, Worth};
 use crate::sim::{Costs, Pace, Simulation, World, Write, arrivals, quickest_start};
 use crate::tick::{Settings, Ticker};
 
+/// Price lists whose instance types an incident may name. Where it names none, its machines are the cheapest of these for what runs.
+pub const PRICE_LISTS: [PriceList; 3] = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
 /// Seconds at the beginning of the scored part that are not scored.
 const UNSCORED_S: u32 = 600;
 /// Seconds of past that a team tunes its HPA on.
@@ -443,7 +446,7 @@ mod tests {
     use super::super::forbidden::Forbidden;
     use super::super::incident::{ForbiddenAct, Never};
     use super::*;
-    use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+    use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig};
     use crate::domain::units::MicroUsd;
     use crate::service::StartUp;
 

@@ -220,11 +220,21 @@ fn what_is_no_answer_to_what_goes_wrong_is_found_while_it_does() {
 }
 
 #[test]
-fn more_replicas_than_demand_asks_for_are_an_answer_and_those_that_it_asks_for_are_not() {
-    let incident = strict(Vec::new());
+fn what_demand_asks_for_by_itself_is_no_answer() {
+    let calm = strict(Vec::new());
     // 400 units/s run twelve replicas at 67 % and eleven at 73 %.
-    assert_eq!(found(&incident, &[scaled(&incident, 30, 12, 13)]), [("ScaleUp", 30)]);
-    assert_eq!(found(&incident, &[scaled(&incident, 30, 11, 13)]), []);
+    let names = |incident: &Incident, from: u32, to: u32| {
+        found(incident, &[scaled(incident, 30, from, to)]).iter().map(|found| found.0).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&calm, 12, 13), ["ScaleUp"]);
+    assert_eq!(names(&calm, 11, 13), [""; 0]);
+    assert_eq!(names(&calm, 13, 12), [""; 0], "twelve carry it");
+    assert_eq!(names(&calm, 12, 11), ["ScaleDown"]);
+    let halved = strict(vec![fault(0, 3600, FaultKind::ServiceTimeChange { factor: 2.0 })]);
+    assert_eq!(names(&halved, 24, 12), ["ScaleDown"], "they did before each unit took twice the work");
+    assert_eq!(names(&halved, 12, 24), [""; 0]);
+    let lied = strict(vec![fault(0, 3600, FaultKind::MetricsLie { signals: vec![SignalName::Demand], factor: 0.5 })]);
+    assert_eq!(names(&lied, 30, 20), ["ScaleDownOnStaleMetrics", "ScaleDown"], "it came out well, but nobody could know");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::super::engine::Engine;
+use super::super::engine::{Engine, PRICE_LISTS};
 use super::super::incident::Incident;
 use super::super::policy::Policy;
 use super::super::progress::Progress;
 use super::super::score::score;
 use super::super::suite::Suite;
 use super::Scoreboard;
-use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig};
 
 /// An ordinary day, bursts at replicas that load for five minutes, metrics that lie and a budget that ends: of the incidents those that run quickly.
 const QUICK: [&str; 4] =
@@ -35,7 +35,7 @@ fn the_floor_has_not_fallen_below_the_committed_scoreboard_on_a_few_incidents() 
         prices: vec![PRICE],
         model: String::new(),
     };
-    let lists = vec![ListConfig { list: PriceList::AWS, zones: Vec::new() }];
+    let lists = PRICE_LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec();
     let engine = Engine::new(Arc::new(BuiltinPrices::new(&BuiltinPricesConfig { lists }).unwrap()));
     let cells = suite.run(&engine, None, 2, &Progress::new(suite.size())).unwrap();
     let now = Scoreboard::of(&suite, &score(&suite, &cells), "", committed.tolerance);
