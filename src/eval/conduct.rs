@@ -129,11 +129,11 @@ impl<'a> Conduct<'a> {
         if !bounds::of(self.incident, workload).contains(&to) {
             self.found(Forbidden::Never(Never::OutsideBounds), workload, at_s);
         }
-        let carries = |replicas| need::carries(self.incident, workload, replicas, at_s);
+        let carries = |replicas, share| need::carries(self.incident, workload, replicas, share, at_s);
         if to < from {
             let (stale, failing) = (stale::at(self.incident, workload, at_s), self.minute.is_failing(workload));
             // Less may do, and be done with, where what is known can be trusted, nobody suffers, and what stays carries what comes.
-            let explained = !stale && !failing && carries(to);
+            let explained = !stale && !failing && carries(to, need::TIGHT);
             if stale {
                 self.found(Forbidden::Never(Never::ScaleDownOnStaleMetrics), workload, at_s);
             }
@@ -144,7 +144,7 @@ impl<'a> Conduct<'a> {
                 self.found(Forbidden::Act(ForbiddenAct::ScaleDown), workload, at_s);
             }
         }
-        if to > from && self.is_answered(at_s) && carries(from) {
+        if to > from && self.is_answered(at_s) && carries(from, need::USUAL) {
             self.found(Forbidden::Act(ForbiddenAct::ScaleUp), workload, at_s);
         }
     }

@@ -154,7 +154,7 @@ impl Engine {
         let mut world = self.world(incident, seed)?;
         let mut baselines: Vec<Box<dyn Baseline>> =
             incident.workloads.iter().map(|workload| self.baseline(incident, policy, seed, price, workload)).collect::<Result<_, _>>()?;
-        let mut scored = Scored::of(incident);
+        let mut scored = Scored::of(incident, &world);
         let (from, until) = (incident.history_s, incident.history_s + incident.duration_s);
         drive(&mut world, incident, from, until, &mut baselines, &mut |world, second| scored.look(world, incident, second));
         Ok(scored.result(&world, incident, seed, &[]))
@@ -292,7 +292,8 @@ async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident, player: Op
     let witness = Arc::new(Witness::new(ports.actuator, ports.ledger.clone()));
     ports.actuator = witness.clone();
     let mut ticker = Ticker::start(ports, settings).await.map_err(failed)?;
-    let mut scored = Scored { witness: Some(witness), ..Scored::of(incident) };
+    let scored = simulation.world.look(|world| Scored::of(incident, world));
+    let mut scored = Scored { witness: Some(witness), ..scored };
     let begun: Timestamp = simulation.clock.now();
     for second in (0..incident.duration_s).step_by(LOOK_S as usize) {
         let now = begun.saturating_add(SignedDuration::from_secs(i64::from(second))).unwrap_or(Timestamp::MAX);
@@ -331,14 +332,18 @@ struct Scored<'a> {
 }
 
 impl<'a> Scored<'a> {
-    fn of(incident: &'a Incident) -> Self {
+    /// The scored part begins in the world as it stands.
+    fn of(incident: &'a Incident, world: &World) -> Self {
         let timeline = || Timeline { step_s: 60, ..Timeline::default() };
+        let last = tallies(world, incident);
+        let mut conduct = Conduct::new(incident);
+        conduct.look(0, &last, &[]);
         Self {
-            conduct: Conduct::new(incident),
+            conduct,
             witness: None,
             came: vec![Vec::new(); incident.workloads.len()],
             base: Vec::new(),
-            last: vec![Tally::default(); incident.workloads.len()],
+            last,
             nodes: Costs::default(),
             timelines: incident.workloads.iter().map(|_| timeline()).collect(),
         }
@@ -346,13 +351,12 @@ impl<'a> Scored<'a> {
 
     /// Looks at the world `second` seconds after the scored part began.
     fn look(&mut self, world: &mut World, incident: &Incident, second: u32) {
-        let tallies = |world: &World| incident.workloads.iter().map(|w| world.tally(&key(&w.name)).unwrap_or_default()).collect::<Vec<_>>();
         if second >= UNSCORED_S && self.base.is_empty() {
-            self.base = tallies(world);
+            self.base = tallies(world, incident);
             self.nodes = world.costs();
             world.begin_stretch();
         }
-        let (now, writes) = (tallies(world), world.take_writes());
+        let (now, writes) = (tallies(world, incident), world.take_writes());
         if let Some(witness) = &self.witness {
             let unrecorded = |write: &&Write| &*write.manager == ACTUATOR && !witness.knew(write);
             writes.iter().filter(unrecorded).for_each(|write| self.conduct.unrecorded(write));
@@ -396,6 +400,11 @@ impl<'a> Scored<'a> {
             ..CellResult::default()
         }
     }
+}
+
+/// What has come of each workload so far, in the incident's order.
+fn tallies(world: &World, incident: &Incident) -> Vec<Tally> {
+    incident.workloads.iter().map(|workload| world.tally(&key(&workload.name)).unwrap_or_default()).collect()
 }
 
 /// Units that come from outside in each second of the scored part, as the simulator draws them.
@@ -499,6 +508,8 @@ mod tests {
         assert!(incident.expect.never.contains(&Never::ActWithoutRecord));
         assert_eq!(first.forbidden, [], "each act of the floor is in its ledger before, and within its bounds");
         first.check(&incident).unwrap();
+        let demand = &first.workloads[0].timeline.demand;
+        assert!(demand[0] < 2.0 * demand[1], "what came before the scored part is not its first minute's: {:?}", &demand[..3]);
         assert!(first.workloads[0].replica_price_per_hour > MicroUsd(0), "a replica has a price where pools have one");
     }
 
@@ -523,7 +534,7 @@ mod tests {
         runtime().unwrap().block_on(async {
             let ports = simulation.ports(None, Arc::new(SqliteLedger::in_memory().await.unwrap()));
             let witness = Arc::new(Witness::new(ports.actuator, ports.ledger));
-            let mut scored = Scored { witness: Some(witness), ..Scored::of(&incident) };
+            let mut scored = Scored { witness: Some(witness), ..simulation.world.look(|world| Scored::of(&incident, world)) };
             simulation.world.at(moment(&incident, incident.history_s + 30), |world| {
                 world.set_replicas(&key("web"), 9, "kubectl");
                 scored.look(world, &incident, 30);

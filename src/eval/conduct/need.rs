@@ -7,20 +7,26 @@ use crate::sim::FaultKind;
 
 /// How far ahead somebody may look: as far as an outlook reaches.
 const AHEAD_S: u32 = 3600;
-/// Share of its capacity at which a careful team runs a service.
-const USUAL_UTILISATION: f64 = 0.7;
+/// Steps of a load that are taken together: five minutes, in which a single sample's noise is no demand.
+const TOGETHER: usize = (300 / LOOK_S) as usize;
+/// Share of its capacity at which a careful team runs a service: who has that needs no more.
+pub(super) const USUAL: f64 = 0.7;
+/// Share of its capacity beyond which a service begins to queue: who is left with that has too little.
+pub(super) const TIGHT: f64 = 0.9;
 
-/// Whether so many replicas carry the highest demand of the hour that follows at what is usual, as they serve `at_s` seconds after the scored part
-/// began.
-pub(super) fn carries(incident: &Incident, workload: usize, replicas: u32, at_s: u32) -> bool {
+/// Whether so many replicas carry the highest demand of the hour that follows with such a share of what they serve in truth `at_s` seconds after the
+/// scored part began.
+pub(super) fn carries(incident: &Incident, workload: usize, replicas: u32, share: f64, at_s: u32) -> bool {
     let known = &incident.workloads[workload];
     let from = incident.history_s.saturating_add(at_s).saturating_sub(LOOK_S);
     let end = incident.history_s.saturating_add(incident.duration_s);
-    let highest = load(incident, known, from, from.saturating_add(AHEAD_S).min(end)).into_iter().fold(0.0, f32::max);
+    let coming = load(incident, known, from, from.saturating_add(AHEAD_S).min(end));
+    let mean = |part: &[f32]| part.iter().sum::<f32>() / part.len() as f32;
+    let highest = coming.chunks(TOGETHER).map(mean).fold(0.0, f32::max);
     let service = &known.service;
     let limit = known.resources.cpu_limit.map(Millicores::cores);
     let each = service.capacity_within(limit) * service.beside(replicas) * left(incident, &known.name, at_s);
-    f64::from(highest) <= USUAL_UTILISATION * each * f64::from(replicas)
+    f64::from(highest) <= share * each * f64::from(replicas)
 }
 
 /// What the faults of a moment leave of a replica's capacity.
