@@ -4,6 +4,7 @@
 //! together; [`demo()`] is the scenario that `ipa demo` shows, and [`Expert`] plays the model in it. The physics of a service is `crate::service`'s.
 
 mod archive;
+mod audit;
 mod autoscaler;
 mod change;
 mod clock;
@@ -33,6 +34,7 @@ mod testing;
 mod workload;
 mod world;
 
+pub use audit::{Write, Written};
 pub use change::CONTAINER;
 pub use clock::{Hold, Pace, VirtualClock};
 pub use cluster::{SimActuator, SimCluster};

@@ -16,7 +16,7 @@ mod study;
 mod tuned;
 mod usage;
 
-pub use capacity::{Load, SeenBefore, capacity_of, learn_capacity, steady};
+pub use capacity::{Load, SeenBefore, capacity_of, learn_capacity};
 pub use hysteresis::{hold_window, remember_need};
 pub use least_cost::CostOfLoad;
 pub use margin::{Margin, margin};

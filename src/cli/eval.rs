@@ -3,6 +3,7 @@
 mod record;
 mod tables;
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,12 +12,15 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 
 use super::output::{print_json_line, print_text};
-use super::{Answer, ModelArgs, Output};
-use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+use super::{Answer, Config, ConfigArgs, ModelArgs, Output};
+use crate::adapters::llm::ChatModel;
+use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig};
 use crate::agent::prompt::Prompts;
 use crate::eval::cell::Runner;
-use crate::eval::engine::Engine;
+use crate::eval::engine::{Engine, PRICE_LISTS};
 use crate::eval::incident::Incident;
+use crate::eval::judgement::TokenPrice;
+use crate::eval::player::Player;
 use crate::eval::policy::Policy;
 use crate::eval::progress::Progress;
 use crate::eval::report::{self, Header};
@@ -24,6 +28,7 @@ use crate::eval::resume::{Finished, this_build};
 use crate::eval::score::{Scores, score};
 use crate::eval::scoreboard::{Scoreboard, TOLERANCE};
 use crate::eval::suite::{Cells, Suite};
+use crate::ports::Model;
 
 /// File by which a directory is known as an incident.
 const INCIDENT_FILE: &str = "incident.yaml";
@@ -50,13 +55,16 @@ impl Eval {
             Action::Record(record) => return tokio::runtime::Handle::current().block_on(record.run(output)),
         };
         let incidents = run.incident_directories()?.iter().map(|directory| Incident::read(directory)).collect::<Result<_, _>>()?;
-        let prices = BuiltinPrices::new(&BuiltinPricesConfig { lists: LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
-        run.score(incidents, &Engine::new(Arc::new(prices)), output)
+        let prices =
+            BuiltinPrices::new(&BuiltinPricesConfig { lists: PRICE_LISTS.map(|list| ListConfig { list, zones: Vec::new() }).to_vec() })?;
+        let engine = Engine::new(Arc::new(prices));
+        let engine = match run.player()? {
+            Some(player) => engine.with_player(player),
+            None => engine,
+        };
+        run.score(incidents, &engine, output)
     }
 }
-
-/// Price lists whose instance types an incident may name.
-const LISTS: [PriceList; 3] = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
 
 /// Replay incidents and score policies: a league table, or one JSON object a line.
 #[derive(Args, Debug)]
@@ -82,17 +90,27 @@ pub struct Run {
     /// Keep finished cells in this directory: the same command goes on where it was interrupted.
     #[arg(long, env = "IPA_EVAL_OUT", value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Compare with this scoreboard; exit 1 when the floor has fallen below it.
-    #[arg(long, env = "IPA_EVAL_SCOREBOARD", value_name = "FILE")]
-    scoreboard: Option<PathBuf>,
+    /// Compare with this scoreboard; exit 1, with a table of what fell, when the floor is below it.
+    #[arg(long, env = "IPA_EVAL_CHECK_SCOREBOARD", value_name = "FILE")]
+    check_scoreboard: Option<PathBuf>,
     /// Write what this run came to as a scoreboard. One that is there keeps its tolerance.
     #[arg(long, env = "IPA_EVAL_WRITE_SCOREBOARD", value_name = "FILE")]
     write_scoreboard: Option<PathBuf>,
     /// Commit that the report and the scoreboard name.
     #[arg(long, env = "IPA_COMMIT", value_name = "ID", default_value = option_env!("IPA_COMMIT").unwrap_or("unknown"))]
     commit: String,
+    /// Dollars that a million prompt tokens and a million completion tokens cost, such as 0.25,2; model cost is part of cost.
+    #[arg(long, env = "IPA_EVAL_MODEL_PRICE", value_name = "PROMPT,COMPLETION", value_parser = token_price)]
+    model_price: Option<TokenPrice>,
     #[command(flatten)]
     model: ModelArgs,
+}
+
+fn token_price(text: &str) -> Result<TokenPrice, String> {
+    let dollars = |text: &str| text.trim().parse::<f64>().ok().filter(|dollars| dollars.is_finite() && *dollars >= 0.0);
+    let both = text.split_once(',').and_then(|(prompt, completion)| Some((dollars(prompt)?, dollars(completion)?)));
+    let (prompt, completion) = both.ok_or("write two amounts of dollars a million tokens, prompt and completion, such as 0.25,2")?;
+    Ok(TokenPrice { prompt, completion })
 }
 
 impl Run {
@@ -120,7 +138,7 @@ impl Run {
     /// A cell that failed, or a file that cannot be read or written.
     pub fn score(&self, incidents: Vec<Incident>, runner: &dyn Runner, output: Output) -> anyhow::Result<Answer> {
         let suite = self.suite(incidents)?;
-        let committed = self.scoreboard.as_deref().map(read_scoreboard).transpose()?;
+        let committed = self.check_scoreboard.as_deref().map(read_scoreboard).transpose()?;
         let finished = match &self.out {
             Some(directory) => Some(Finished::open(directory, &this_build().context("failed to read this program's own file")?)?),
             None => None,
@@ -138,12 +156,14 @@ impl Run {
             eprintln!("missed: {miss}");
         }
         let falls = match &committed {
-            Some(committed) => committed.falls(&self.scoreboard_of(&suite, &scores, TOLERANCE))?,
+            Some(committed) => {
+                let now = self.scoreboard_of(&suite, &scores, TOLERANCE);
+                let (falls, losses) = (committed.falls(&now)?, committed.losses(&now)?);
+                eprint!("{}", tables::fallen(&falls, &losses));
+                falls
+            }
             None => Vec::new(),
         };
-        for fall in &falls {
-            eprintln!("fell: {fall}");
-        }
         Ok(if scores.misses.is_empty() && falls.is_empty() { Answer::Yes } else { Answer::No })
     }
 
@@ -154,8 +174,25 @@ impl Run {
         }
         let all = || Policy::ALL.into_iter().filter(|policy| with_model || *policy != Policy::IpaModel).collect();
         let policies = if self.policy.is_empty() { all() } else { once(&self.policy) };
-        let model = [&self.model.model, &self.model.model_url].map(|part| part.as_deref().unwrap_or_default()).join(" ");
-        Ok(Suite { incidents, policies, seeds: once(&self.seed), prices: once(&self.price), model: model.trim().to_owned() })
+        let mut model =
+            [&self.model.model, &self.model.model_url].map(|part| part.as_deref().unwrap_or_default()).join(" ").trim().to_owned();
+        if let (Some(TokenPrice { prompt, completion }), true) = (self.model_price, with_model) {
+            // A cell holds what the model cost: at another price it is another cell.
+            let _ = write!(model, " at {prompt},{completion} $/M");
+        }
+        Ok(Suite { incidents, policies, seeds: once(&self.seed), prices: once(&self.price), model })
+    }
+
+    /// Who plays the model, as `ipa demo` would be told; nobody without `--model-url`.
+    fn player(&self) -> anyhow::Result<Option<Player>> {
+        let Some(config) = Config::load(&ConfigArgs::default(), &self.model)?.model else { return Ok(None) };
+        config.check()?;
+        Ok(Some(Player {
+            tokens_per_day: config.tokens_per_day,
+            caps: config.caps(),
+            price: self.model_price.unwrap_or_default(),
+            connect: Box::new(move || Ok(Arc::new(ChatModel::new(config.clone())?) as Arc<dyn Model>)),
+        }))
     }
 
     /// What a reader of the results would miss without a word.
@@ -168,6 +205,9 @@ impl Run {
         }
         for reference in [Policy::HpaTuned, Policy::OracleRate].into_iter().filter(|policy| !suite.policies.contains(policy)) {
             eprintln!("gap_closed is unknown without {reference}: add it to --policy");
+        }
+        if suite.policies.contains(&Policy::IpaModel) && self.model_price.is_none() {
+            eprintln!("model_cost_usd is 0: say what tokens cost with --model-price, such as 0.25,2");
         }
         let costs_expected = suite.incidents.iter().any(|incident| incident.expect.max_cost_over_oracle.is_some());
         if costs_expected && ![Policy::Oracle, Policy::OracleRate].iter().any(|oracle| suite.policies.contains(oracle)) {
@@ -193,7 +233,7 @@ impl Run {
     }
 
     fn scoreboard_of(&self, suite: &Suite, scores: &Scores, tolerance: f64) -> Scoreboard {
-        Scoreboard::of(scores, &suite.seeds, &self.commit, tolerance)
+        Scoreboard::of(suite, scores, &self.commit, tolerance)
     }
 }
 
@@ -272,6 +312,8 @@ mod tests {
         let with_model = run("x --model-url http://m/v1 --model small").suite(Vec::new()).unwrap();
         assert!(with_model.policies.contains(&Policy::IpaModel));
         assert_eq!(with_model.model, "small http://m/v1");
+        let dear = run("x --model-url http://m/v1 --model small --model-price 0.25,2").suite(Vec::new()).unwrap();
+        assert_eq!(dear.model, "small http://m/v1 at 0.25,2 $/M");
     }
 
     #[test]
@@ -281,8 +323,17 @@ mod tests {
         assert!(refused("x --price 0").contains("0 is not in 1..=1000"));
         assert!(refused("x --jobs 0").contains("--jobs"));
         assert!(refused("").contains("DIR"));
+        for odd in ["3", "-1,2", "a,b", "NaN,1"] {
+            assert!(refused(&format!("x --model-price={odd}")).contains("write two amounts"), "{odd}");
+        }
         let error = run("x --policy ipa-model").suite(Vec::new()).unwrap_err().to_string();
         assert_eq!(error, "--policy ipa-model needs a model: name one with --model-url");
+        assert!(run("x").player().unwrap().is_none());
+        let player =
+            |arguments: &str| run(arguments).player().map(|player| player.map(|player| (player.connect)().unwrap().identity().model));
+        assert_eq!(player("x --model-url http://m/v1 --model small").unwrap().as_deref(), Some("small"));
+        assert!(player("x --model-url http://m/v1").unwrap_err().to_string().contains("--model-url needs --model"));
+        assert!(player("x --model-url m --model small").unwrap_err().to_string().starts_with("model.url"));
     }
 
     #[test]
@@ -317,8 +368,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (board, page) = (directory.path().join("scoreboard.json"), directory.path().join("report.html"));
         let quick =
-            format!("x --policy hpa-tuned,ipa,oracle,oracle-rate --price 10 --jobs 1 --commit 0f3c --scoreboard {}", board.display());
-        let first = quick.replace("--scoreboard", "--write-scoreboard") + &format!(" --report {}", page.display());
+            format!("x --policy hpa-tuned,ipa,oracle,oracle-rate --price 10 --jobs 1 --commit 0f3c --check-scoreboard {}", board.display());
+        let first = quick.replace("--check-scoreboard", "--write-scoreboard") + &format!(" --report {}", page.display());
         assert_eq!(run(&first).score(shops(), &MadeUp::default(), Output::Json).unwrap(), Answer::Yes);
         assert!(std::fs::read_to_string(&page).unwrap().contains("0f3c"));
         assert_eq!(run(&quick).score(shops(), &MadeUp::default(), Output::Json).unwrap(), Answer::Yes);

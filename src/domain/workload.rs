@@ -129,7 +129,7 @@ pub struct ResourceList {
     /// Pods (a pod asks for one).
     pub pods: u32,
     /// Extended resources (`nvidia.com/gpu`), by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extended: BTreeMap<Arc<str>, u64>,
 }
 
@@ -364,5 +364,21 @@ impl Workload {
     #[must_use]
     pub fn autoscaled_by(&self, kind: AutoscalerKind) -> Option<&Autoscaler> {
         self.autoscalers.iter().find(|a| a.kind == kind && a.active)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_without_extended_resources_is_read_back_as_it_was_written() {
+        // A node pool's limits are part of ledger entries: one that could not be read would stop every later tick.
+        let plain = ResourceList { cpu: Millicores(500), memory: Bytes(1 << 30), pods: 1, ..ResourceList::default() };
+        let gpu = ResourceList { extended: BTreeMap::from([("nvidia.com/gpu".into(), 1)]), ..plain.clone() };
+        for list in [plain, gpu] {
+            let text = serde_json::to_string(&list).unwrap();
+            assert_eq!(serde_json::from_str::<ResourceList>(&text).unwrap(), list, "{text}");
+        }
     }
 }

@@ -87,7 +87,7 @@ pub struct ModelUse {
     pub completion_tokens: u64,
     /// Answers that were no valid call.
     pub invalid: u64,
-    /// Dialogues that ended without it, the floor alone going on.
+    /// Looks that were worth a dialogue and came to none that ended well: the floor alone went on.
     pub fallbacks: u64,
     /// What it cost.
     pub cost: MicroUsd,

@@ -9,26 +9,33 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::baseline::{Baseline, Hold, HpaBaseline, Keda, StaticPeak};
 use super::cell::{CellResult, RunError, Runner, WorkloadResult};
+use super::conduct::Conduct;
+use super::foresight::{foresight, observed};
 use super::incident::{Incident, IncidentFaultKind, IncidentWorkload};
+use super::judgement::{judgement, model_use};
 use super::oracle::{OracleSpec, oracle, oracle_rate, score};
+use super::player::Player;
 use super::policy::Policy;
-use super::stage::{begins_s, key, moment, offered, scenario};
+use super::stage::{LOOK_S, begins_s, key, load, moment, offered, scenario};
 use super::timeline::Timeline;
 use super::tune::{Tried, best_to_the_unit, try_grid};
+use super::witness::Witness;
 use crate::adapters::ledger::SqliteLedger;
+use crate::adapters::prices::PriceList;
+use crate::agent::dialogue::Caps;
 use crate::domain::fleet::Catalogue;
 use crate::domain::limits::{Bounds, GateLimits, Mode};
-use crate::domain::units::MicroUsd;
+use crate::domain::record::TickRecord;
 use crate::guardrails::ownership::ACTUATOR;
 use crate::hpa::HpaSpec;
-use crate::ports::{Clock as _, Prices};
+use crate::ports::{Clock as _, EntryFilter, Ledger as _, Prices};
 use crate::service::replay::ReplaySpec;
 use crate::service::{ServiceKind, Tally, Worth};
-use crate::sim::{Pace, Simulation, World, arrivals, quickest_start};
+use crate::sim::{Costs, Pace, Simulation, World, Write, arrivals, quickest_start};
 use crate::tick::{Settings, Ticker};
 
-/// Seconds between two looks of what is fastest.
-const LOOK_S: u32 = 15;
+/// Price lists whose instance types an incident may name. Where it names none, its machines are the cheapest of these for what runs.
+pub const PRICE_LISTS: [PriceList; 3] = [PriceList::AWS, PriceList::GCE, PriceList::KarpenterKWOK];
 /// Seconds at the beginning of the scored part that are not scored.
 const UNSCORED_S: u32 = 600;
 /// Seconds of past that a team tunes its HPA on.
@@ -44,6 +51,7 @@ type GridId = (Arc<str>, Arc<str>, bool);
 /// Runs cells.
 pub struct Engine {
     prices: Arc<dyn Prices>,
+    player: Option<Player>,
     /// What grids came to: the same for all prices and seeds.
     tried: Mutex<BTreeMap<GridId, Arc<Tried>>>,
 }
@@ -52,7 +60,13 @@ impl Engine {
     /// An engine whose nodes cost what `prices` say.
     #[must_use]
     pub fn new(prices: Arc<dyn Prices>) -> Self {
-        Self { prices, tried: Mutex::default() }
+        Self { prices, player: None, tried: Mutex::default() }
+    }
+
+    /// The same with somebody who plays the model in `ipa-model`.
+    #[must_use]
+    pub fn with_player(self, player: Player) -> Self {
+        Self { player: Some(player), ..self }
     }
 
     fn catalogue(&self, incident: &Incident) -> Result<Arc<Catalogue>, RunError> {
@@ -72,6 +86,8 @@ impl Engine {
         for workload in &incident.workloads {
             world.set_replicas(&key(&workload.name), workload.replicas, ACTUATOR);
         }
+        // What was written so far is nobody's conduct.
+        drop(world.take_writes());
         Ok(world)
     }
 
@@ -138,13 +154,13 @@ impl Engine {
         let mut world = self.world(incident, seed)?;
         let mut baselines: Vec<Box<dyn Baseline>> =
             incident.workloads.iter().map(|workload| self.baseline(incident, policy, seed, price, workload)).collect::<Result<_, _>>()?;
-        let mut scored = Scored::of(incident);
+        let mut scored = Scored::of(incident, &world);
         let (from, until) = (incident.history_s, incident.history_s + incident.duration_s);
         drive(&mut world, incident, from, until, &mut baselines, &mut |world, second| scored.look(world, incident, second));
-        Ok(scored.result(&world, incident, seed))
+        Ok(scored.result(&world, incident, seed, &[]))
     }
 
-    fn run_floor(&self, incident: &Incident, seed: u64, price: u32) -> Result<CellResult, RunError> {
+    fn run_floor(&self, incident: &Incident, seed: u64, price: u32, player: Option<&Player>) -> Result<CellResult, RunError> {
         let mut incident = incident.clone();
         for group in &mut incident.groups {
             // The price of a bad minute is the promise's: what the floor is told is what it is scored by.
@@ -156,8 +172,16 @@ impl Engine {
         let world = self.world(&incident, seed)?;
         let simulation = Simulation::of(world, Pace::Headless, self.prices.clone());
         let runtime = runtime()?;
-        let scored = runtime.block_on(shipped(&simulation, &incident))?;
-        Ok(simulation.world.look(|world| scored.result(world, &incident, seed)))
+        let (scored, records) = runtime.block_on(shipped(&simulation, &incident, player))?;
+        let result = simulation.world.look(|world| scored.result(world, &incident, seed, &records));
+        let Some(player) = player else { return Ok(result) };
+        let understood = judgement(&incident, &records);
+        Ok(CellResult {
+            model: model_use(&records, player.price),
+            findings: Some(understood.findings),
+            first_safe_act_s: understood.first_safe_act_s,
+            ..result
+        })
     }
 }
 
@@ -165,8 +189,11 @@ impl Runner for Engine {
     fn run(&self, incident: &Incident, policy: Policy, seed: u64, price: u32) -> Result<CellResult, RunError> {
         let begun = Instant::now();
         let result = match policy {
-            Policy::Ipa => self.run_floor(incident, seed, price),
-            Policy::IpaModel => Err(RunError::Unfit("a model cannot play in an eval yet".into())),
+            Policy::Ipa => self.run_floor(incident, seed, price, None),
+            Policy::IpaModel => match &self.player {
+                Some(player) => self.run_floor(incident, seed, price, Some(player)),
+                None => Err(RunError::Unfit("ipa-model needs a model: name one with --model-url".into())),
+            },
             Policy::Oracle | Policy::OracleRate => known_to_an_oracle(incident)
                 .and_then(|()| self.start(incident, seed))
                 .map(|world| run_oracle(&world, incident, policy, seed, price)),
@@ -254,12 +281,19 @@ fn drive<B: Baseline>(
     }
 }
 
-/// The shipped tick every minute, and its reflex between.
-async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored, RunError> {
+/// The shipped tick every minute, and its reflex between, with a model where somebody plays it.
+async fn shipped<'a>(simulation: &Simulation, incident: &'a Incident, player: Option<&Player>) -> Result<Shipped<'a>, RunError> {
     let ledger = Arc::new(SqliteLedger::in_memory().await.map_err(failed)?);
-    let settings = Settings { limits: GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() }, ..Settings::default() };
-    let mut ticker = Ticker::start(simulation.ports(None, ledger), settings).await.map_err(failed)?;
-    let mut scored = Scored::of(incident);
+    let limits = GateLimits { highest_mode: Mode::Auto, ..GateLimits::default() };
+    let caps = player.map_or_else(Caps::default, |player| player.caps);
+    let settings = Settings { limits, caps, ..Settings::default() };
+    let model = player.map(|player| player.model(incident, simulation.clock.clone())).transpose().map_err(RunError::Failed)?;
+    let mut ports = simulation.ports(model, ledger.clone());
+    let witness = Arc::new(Witness::new(ports.actuator, ports.ledger.clone()));
+    ports.actuator = witness.clone();
+    let mut ticker = Ticker::start(ports, settings).await.map_err(failed)?;
+    let scored = simulation.world.look(|world| Scored::of(incident, world));
+    let mut scored = Scored { witness: Some(witness), ..scored };
     let begun: Timestamp = simulation.clock.now();
     for second in (0..incident.duration_s).step_by(LOOK_S as usize) {
         let now = begun.saturating_add(SignedDuration::from_secs(i64::from(second))).unwrap_or(Timestamp::MAX);
@@ -275,41 +309,65 @@ async fn shipped(simulation: &Simulation, incident: &Incident) -> Result<Scored,
     }
     let end = begun.saturating_add(SignedDuration::from_secs(i64::from(incident.duration_s))).unwrap_or(Timestamp::MAX);
     simulation.world.at(end, |world| scored.look(world, incident, incident.duration_s));
-    Ok(scored)
+    let records = TickRecord::fold_all(ledger.entries(&EntryFilter::default()).await.map_err(failed)?);
+    Ok((scored, records))
 }
 
+/// What a run of the shipped tick came to, and what it recorded.
+type Shipped<'a> = (Scored<'a>, Vec<TickRecord>);
+
 /// What is counted of a scored part.
-struct Scored {
+struct Scored<'a> {
+    conduct: Conduct<'a>,
+    /// Who saw what was recorded, where the policy keeps a record.
+    witness: Option<Arc<Witness>>,
+    /// Demand of each minute as an honest exporter counts it.
+    came: Vec<Vec<f32>>,
     /// Tallies when scoring began.
     base: Vec<Tally>,
     last: Vec<Tally>,
-    node_cost: MicroUsd,
+    /// What nodes had cost by then.
+    nodes: Costs,
     timelines: Vec<Timeline>,
 }
 
-impl Scored {
-    fn of(incident: &Incident) -> Self {
+impl<'a> Scored<'a> {
+    /// The scored part begins in the world as it stands.
+    fn of(incident: &'a Incident, world: &World) -> Self {
         let timeline = || Timeline { step_s: 60, ..Timeline::default() };
+        let last = tallies(world, incident);
+        let mut conduct = Conduct::new(incident);
+        conduct.look(0, &last, &[]);
         Self {
+            conduct,
+            witness: None,
+            came: vec![Vec::new(); incident.workloads.len()],
             base: Vec::new(),
-            last: vec![Tally::default(); incident.workloads.len()],
-            node_cost: MicroUsd::default(),
+            last,
+            nodes: Costs::default(),
             timelines: incident.workloads.iter().map(|_| timeline()).collect(),
         }
     }
 
     /// Looks at the world `second` seconds after the scored part began.
     fn look(&mut self, world: &mut World, incident: &Incident, second: u32) {
-        let tallies = |world: &World| incident.workloads.iter().map(|w| world.tally(&key(&w.name)).unwrap_or_default()).collect::<Vec<_>>();
         if second >= UNSCORED_S && self.base.is_empty() {
-            self.base = tallies(world);
-            self.node_cost = world.costs().nodes;
+            self.base = tallies(world, incident);
+            self.nodes = world.costs();
             world.begin_stretch();
         }
+        let (now, writes) = (tallies(world, incident), world.take_writes());
+        if let Some(witness) = &self.witness {
+            let unrecorded = |write: &&Write| &*write.manager == ACTUATOR && !witness.knew(write);
+            writes.iter().filter(unrecorded).for_each(|write| self.conduct.unrecorded(write));
+        }
+        self.conduct.look(second, &now, &writes);
         if !second.is_multiple_of(60) {
             return;
         }
-        let now = tallies(world);
+        for (place, (came, (now, last))) in self.came.iter_mut().zip(now.iter().zip(&self.last)).enumerate() {
+            came.push(observed(incident, place, &now.since(last)));
+        }
         for (((workload, timeline), now), last) in incident.workloads.iter().zip(&mut self.timelines).zip(&now).zip(&self.last) {
             let passed = now.since(last);
             let ready = world.sight(&key(&workload.name)).map_or(0, |s| s.pods.iter().filter(|pod| pod.ready_since_s.is_some()).count());
@@ -322,7 +380,7 @@ impl Scored {
         self.last = now;
     }
 
-    fn result(mut self, world: &World, incident: &Incident, seed: u64) -> CellResult {
+    fn result(mut self, world: &World, incident: &Incident, seed: u64, records: &[TickRecord]) -> CellResult {
         self.base.resize(incident.workloads.len(), Tally::default());
         let workloads = incident.workloads.iter().zip(self.timelines).zip(&self.base).map(|((workload, timeline), base)| WorkloadResult {
             name: workload.name.clone(),
@@ -332,8 +390,21 @@ impl Scored {
             objective: None,
             timeline,
         });
-        CellResult { workloads: workloads.collect(), node_cost: world.costs().nodes - self.node_cost, ..CellResult::default() }
+        let costs = world.costs();
+        CellResult {
+            workloads: workloads.collect(),
+            node_cost: costs.nodes - self.nodes.nodes,
+            node_seconds: (costs.node_seconds - self.nodes.node_seconds) as f64,
+            forecast: foresight(incident, records, &self.came),
+            forbidden: self.conduct.into_broken(),
+            ..CellResult::default()
+        }
     }
+}
+
+/// What has come of each workload so far, in the incident's order.
+fn tallies(world: &World, incident: &Incident) -> Vec<Tally> {
+    incident.workloads.iter().map(|workload| world.tally(&key(&workload.name)).unwrap_or_default()).collect()
 }
 
 /// Units that come from outside in each second of the scored part, as the simulator draws them.
@@ -354,27 +425,6 @@ fn come(incident: &Incident, workload: &IncidentWorkload, seed: u64, from: u32, 
     seconds.map(|(second, rate)| u32::try_from(arrivals.at(second, rate)).unwrap_or(u32::MAX)).collect()
 }
 
-/// Units/s offered to a workload in steps of fifteen seconds, those of its callers included.
-fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32) -> Vec<f32> {
-    let own = offered(incident, workload);
-    let callers: Vec<(Vec<f32>, f64)> = incident
-        .workloads
-        .iter()
-        .flat_map(|caller| caller.depends_on.iter().filter(|(name, _)| *name == workload.name).map(move |(_, ratio)| (caller, *ratio)))
-        .map(|(caller, ratio)| (load(incident, caller, from, until), ratio))
-        .collect();
-    let start = incident.start.as_second();
-    let steps = (until.saturating_sub(from)) / LOOK_S;
-    (0..steps)
-        .map(|step| {
-            let middle = start + i64::from(from) + i64::from(LOOK_S) * i64::from(step) + i64::from(LOOK_S) / 2;
-            let from_callers: f64 =
-                callers.iter().map(|(rates, ratio)| f64::from(rates.get(step as usize).copied().unwrap_or(0.0)) * ratio).sum();
-            (own.as_ref().map_or(0.0, |series| series.rate(middle)) + from_callers) as f32
-        })
-        .collect()
-}
-
 /// What the highest demand needs, of the past or of the scored part.
 fn static_peak(incident: &Incident, workload: &IncidentWorkload, scored: bool) -> u32 {
     let (from, until) = if scored { (incident.history_s, incident.history_s + incident.duration_s) } else { (0, incident.history_s) };
@@ -391,7 +441,7 @@ fn at_least_one(bounds: Bounds) -> Bounds {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, RunError> {
-    tokio::runtime::Builder::new_current_thread().enable_time().thread_keep_alive(Duration::from_mins(10)).build().map_err(failed)
+    tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_mins(10)).build().map_err(failed)
 }
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
@@ -402,8 +452,11 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(error: E) -> RunError {
 mod tests {
     use std::path::Path;
 
+    use super::super::forbidden::Forbidden;
+    use super::super::incident::{ForbiddenAct, Never};
     use super::*;
-    use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig, PriceList};
+    use crate::adapters::prices::{BuiltinPrices, BuiltinPricesConfig, ListConfig};
+    use crate::domain::units::MicroUsd;
     use crate::service::StartUp;
 
     /// Three hours of a shipped incident whose one service starts as it will.
@@ -452,8 +505,48 @@ mod tests {
         assert_eq!(first, run(3));
         assert_ne!(first, run(4));
         assert!(first.workloads[0].tally.scale_ups > 0, "{:?}", first.workloads[0].tally);
+        assert!(incident.expect.never.contains(&Never::ActWithoutRecord));
+        assert_eq!(first.forbidden, [], "each act of the floor is in its ledger before, and within its bounds");
         first.check(&incident).unwrap();
+        let demand = &first.workloads[0].timeline.demand;
+        assert!(demand[0] < 2.0 * demand[1], "what came before the scored part is not its first minute's: {:?}", &demand[..3]);
         assert!(first.workloads[0].replica_price_per_hour > MicroUsd(0), "a replica has a price where pools have one");
+    }
+
+    #[test]
+    fn what_an_autoscaler_takes_away_while_metrics_lie_is_found() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("evals/demand-reads-zero-at-the-peak");
+        let incident = Incident { duration_s: 3 * 3600, ..Incident::read(&directory).unwrap() };
+        let broken = |policy| {
+            let result = engine().run(&incident, policy, 1, 0).unwrap();
+            result.forbidden.iter().map(|broken| (broken.what, broken.at_s / 600)).collect::<Vec<_>>()
+        };
+        let (never, act) = (Forbidden::Never(Never::ScaleDownOnStaleMetrics), Forbidden::Act(ForbiddenAct::ScaleDown));
+        assert_eq!(broken(Policy::Keda), [(never, 15), (act, 15)], "it goes by demand, which reads 0 from two and a half hours on");
+        assert_eq!(broken(Policy::Hold), []);
+    }
+
+    #[test]
+    fn a_write_that_nobody_recorded_is_found() {
+        let incident = evening(StartUp::fixed(30.0));
+        let engine = engine();
+        let simulation = Simulation::of(engine.world(&incident, 1).unwrap(), Pace::Headless, engine.prices.clone());
+        runtime().unwrap().block_on(async {
+            let ports = simulation.ports(None, Arc::new(SqliteLedger::in_memory().await.unwrap()));
+            let witness = Arc::new(Witness::new(ports.actuator, ports.ledger));
+            let mut scored = Scored { witness: Some(witness), ..simulation.world.look(|world| Scored::of(&incident, world)) };
+            simulation.world.at(moment(&incident, incident.history_s + 30), |world| {
+                world.set_replicas(&key("web"), 9, "kubectl");
+                scored.look(world, &incident, 30);
+                world.set_replicas(&key("web"), 10, ACTUATOR);
+                scored.look(world, &incident, 30);
+            });
+            let broken = scored.conduct.into_broken();
+            assert_eq!(
+                broken.iter().map(|broken| (broken.what, broken.at_s)).collect::<Vec<_>>(),
+                [(Forbidden::Never(Never::ActWithoutRecord), 30)]
+            );
+        });
     }
 
     #[test]

@@ -186,9 +186,9 @@ pub enum Never {
     OutsideBounds,
     /// Replicas were taken away while requests failed.
     ScaleDownUnderFailure,
-    /// A writer that owns the field was written over again and again.
+    /// Who owns the field was written over: a person while their write is to be left alone, a machine again and again.
     FightWriter,
-    /// A pod that a budget protects was evicted.
+    /// A pod was evicted by what the policy did: budgets protect every one of an incident.
     EvictProtected,
     /// A cost budget was passed.
     ExceedBudget,

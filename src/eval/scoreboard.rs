@@ -1,4 +1,11 @@
 //! The scoreboard: what the shipped suite came to when somebody last committed it, and whether the floor has fallen since.
+//!
+//! Leagues are what is held: one incident may lose what others gain. What each incident came to stands beside them, so that a fall can be traced,
+//! and so that a few incidents can be held without running the rest.
+
+#[cfg(test)]
+mod committed;
+mod single;
 
 use std::fmt;
 
@@ -7,6 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::{Interval, METHOD};
 use super::policy::Policy;
 use super::score::Scores;
+use super::suite::Suite;
+
+pub use single::{Loss, Single};
 
 /// How far `gap_closed` may fall before it counts, where the file says nothing else: about what another compiler's rounding may move a decision.
 pub const TOLERANCE: f64 = 0.02;
@@ -27,6 +37,8 @@ pub struct Scoreboard {
     pub tolerance: f64,
     /// By price, kind, class and policy.
     pub entries: Vec<Entry>,
+    /// The floor on each incident, by price.
+    pub incidents: Vec<Single>,
 }
 
 /// One policy over the scored incidents of one price, kind and start-up class.
@@ -98,7 +110,7 @@ fn listed(seeds: &[u64]) -> String {
 impl Scoreboard {
     /// What a run came to.
     #[must_use]
-    pub fn of(scores: &Scores, seeds: &[u64], commit: &str, tolerance: f64) -> Self {
+    pub fn of(suite: &Suite, scores: &Scores, commit: &str, tolerance: f64) -> Self {
         let entries = scores.leagues.iter().flat_map(|league| {
             league.standings.iter().map(|standing| Entry {
                 price: league.scope.price,
@@ -113,7 +125,14 @@ impl Scoreboard {
                 failed: standing.failed,
             })
         });
-        Self { commit: commit.to_owned(), seeds: seeds.to_vec(), interval: METHOD.to_owned(), tolerance, entries: entries.collect() }
+        Self {
+            commit: commit.to_owned(),
+            seeds: suite.seeds.clone(),
+            interval: METHOD.to_owned(),
+            tolerance,
+            entries: entries.collect(),
+            incidents: scores.cases.iter().filter_map(|case| Single::of(suite, case, FLOOR)).collect(),
+        }
     }
 
     /// Reads a committed file.
@@ -133,15 +152,14 @@ impl Scoreboard {
     /// # Errors
     /// When a number is not finite.
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        let entries: Vec<String> = self.entries.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
         let commit = serde_json::to_string(&self.commit)?;
         let seeds = serde_json::to_string(&self.seeds)?;
         let interval = serde_json::to_string(&self.interval)?;
         let tolerance = serde_json::to_string(&self.tolerance)?;
-        let entries = entries.join(",\n    ");
+        let (entries, incidents) = (lines(&self.entries)?, lines(&self.incidents)?);
         Ok(format!(
-            "{{\n  \"commit\": {commit},\n  \"seeds\": {seeds},\n  \"interval\": {interval},\n  \"tolerance\": {tolerance},\n  \"entries\": [\n    \
-             {entries}\n  ]\n}}\n"
+            "{{\n  \"commit\": {commit},\n  \"seeds\": {seeds},\n  \"interval\": {interval},\n  \"tolerance\": {tolerance},\n  \"entries\": {entries},\n  \
+             \"incidents\": {incidents}\n}}\n"
         ))
     }
 
@@ -174,6 +192,12 @@ impl Scoreboard {
         };
         Ok(held.filter_map(fall).collect())
     }
+}
+
+/// A list with one item a line.
+fn lines<T: Serialize>(items: &[T]) -> Result<String, serde_json::Error> {
+    let items: Vec<String> = items.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    Ok(if items.is_empty() { "[]".to_owned() } else { format!("[\n    {}\n  ]", items.join(",\n    ")) })
 }
 
 /// Four digits: finer is not meant, and would change in every diff.
@@ -209,7 +233,7 @@ mod tests {
         let policies = vec![Policy::HpaTuned, Policy::Ipa, Policy::Oracle, Policy::OracleRate];
         let suite = Suite { incidents: incidents(), policies, seeds: vec![1], prices: vec![10], model: String::new() };
         let cells = suite.run(runner, None, 2, &Progress::new(suite.size())).unwrap();
-        Scoreboard::of(&score(&suite, &cells), &suite.seeds, "0f3c", TOLERANCE)
+        Scoreboard::of(&suite, &score(&suite, &cells), "0f3c", TOLERANCE)
     }
 
     #[test]
@@ -217,8 +241,8 @@ mod tests {
         let scoreboard = measured(&MadeUp::default());
         let text = scoreboard.text().unwrap();
         assert_eq!(Scoreboard::parse(&text).unwrap(), scoreboard);
-        // All and two kinds, each over all classes and over three; four policies; a line each, and eight around them.
-        assert_eq!((scoreboard.entries.len(), text.lines().count()), (48, 48 + 8));
+        // All and two kinds, each over all classes and over three; four policies; and 18 incidents. A line each, and ten around them.
+        assert_eq!((scoreboard.entries.len(), scoreboard.incidents.len(), text.lines().count()), (48, 18, 48 + 18 + 10));
         assert_eq!(scoreboard.falls(&scoreboard).unwrap(), []);
     }
 

@@ -10,6 +10,8 @@ use crate::guardrails::ownership::ACTUATOR;
 use crate::service::{Observe, RateSeries};
 use crate::sim::{Demand, DemandCurve, Fault, FaultKind, FaultTarget, Scenario, WorkloadSpec};
 
+/// Seconds between two looks of what is fastest.
+pub const LOOK_S: u32 = 15;
 /// The last day of the history is run, so that every signal has a past.
 const RUN_BEFORE_S: u32 = 86_400;
 
@@ -30,6 +32,28 @@ pub fn moment(incident: &Incident, seconds: u32) -> Timestamp {
 pub fn offered(incident: &Incident, workload: &IncidentWorkload) -> Option<RateSeries> {
     let samples = workload.demand.as_ref()?;
     Some(rate(samples, incident.start.as_second(), 0, incident.history_s.saturating_add(incident.duration_s)))
+}
+
+/// Units/s offered to a workload in steps of fifteen seconds, those of its callers included.
+#[must_use]
+pub fn load(incident: &Incident, workload: &IncidentWorkload, from: u32, until: u32) -> Vec<f32> {
+    let own = offered(incident, workload);
+    let callers: Vec<(Vec<f32>, f64)> = incident
+        .workloads
+        .iter()
+        .flat_map(|caller| caller.depends_on.iter().filter(|(name, _)| *name == workload.name).map(move |(_, ratio)| (caller, *ratio)))
+        .map(|(caller, ratio)| (load(incident, caller, from, until), ratio))
+        .collect();
+    let start = incident.start.as_second();
+    let steps = (until.saturating_sub(from)) / LOOK_S;
+    (0..steps)
+        .map(|step| {
+            let middle = start + i64::from(from) + i64::from(LOOK_S) * i64::from(step) + i64::from(LOOK_S) / 2;
+            let from_callers: f64 =
+                callers.iter().map(|(rates, ratio)| f64::from(rates.get(step as usize).copied().unwrap_or(0.0)) * ratio).sum();
+            (own.as_ref().map_or(0.0, |series| series.rate(middle)) + from_callers) as f32
+        })
+        .collect()
 }
 
 /// The scenario, which begins at the second given by [`begins_s`].

@@ -1,10 +1,11 @@
 //! Made-up incidents and a made-up world for the tests of scoring: minute by minute, without queue or start-up, but nobody beats the oracle in it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -13,6 +14,8 @@ use super::incident::{DemandSamples, Expect, Incident, IncidentWorkload, Observe
 use super::policy::Policy;
 use super::timeline::Timeline;
 use crate::domain::limits::{Bounds, Criticality, TimeZoneName};
+use crate::domain::names::{GroupId, TickId};
+use crate::domain::record::{Asked, Closed, DialogueSummary, TickRecord, TickVerdict, Usage};
 use crate::domain::units::MicroUsd;
 use crate::domain::workload::ContainerResources;
 use crate::service::{ServiceSpec, Tally, poisson, tests::web};
@@ -173,5 +176,28 @@ impl Runner for MadeUp {
             wall_s: 0.25,
             ..CellResult::default()
         })
+    }
+}
+
+/// The record of a tick that did nothing, `second` seconds after the scored part began.
+pub(crate) fn record(incident: &Incident, second: u32) -> TickRecord {
+    let closed = Closed {
+        verdict: TickVerdict::Held,
+        reason: "NothingToDo".into(),
+        plan: BTreeMap::new(),
+        proposals: Vec::new(),
+        findings: Vec::new(),
+        dialogue: DialogueSummary { asked: Asked::NotWorthIt, end: None, transcript: None, usage: Usage::default() },
+    };
+    TickRecord {
+        cluster: "eval".into(),
+        group: GroupId::new("incident", "incident"),
+        tick: TickId(u64::from(second / 60) + 1),
+        at: incident.scored_from() + SignedDuration::from_secs(i64::from(second)),
+        entries: Vec::new(),
+        opened: None,
+        actions: Vec::new(),
+        closed: Some(closed),
+        closed_seq: None,
     }
 }

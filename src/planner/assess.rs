@@ -20,7 +20,7 @@ use crate::hpa::{DEFAULT_CPU_TARGET_PERCENT, DEFAULT_TOLERANCE_MILLI, HpaSetting
 use crate::scheduling::feasible;
 use crate::sizing::{
     Load, ResourceEvidence, SeenBefore, Situation, capacity_of, lasting_throttling, lead, learn_capacity, learn_cpu, learn_memory,
-    learn_oom_kills, learn_startup, observed_service, steady, tuned,
+    learn_oom_kills, learn_startup, observed_service, tuned,
 };
 
 /// The interval at which a next decision can be made, seconds: the agent loop's minute.
@@ -99,7 +99,7 @@ impl<'a> Assessor<'a> {
             if !load_is_cpu {
                 // Over the minute that CPU was measured over, where that is known.
                 let ready = fresh(&SignalName::Ready).unwrap_or_else(|| f64::from(ready));
-                let settled = workload.rollout == Rollout::Complete && steady(ready);
+                let settled = workload.rollout == Rollout::Complete;
                 let seen = Load { demand: load_now, cpu, latency_ratio, errors, throttling, ready, settled };
                 let history = |name: &SignalName| signal(name).map(|signal| &*signal.history);
                 let before = load_history.zip(history(&SignalName::Cpu)).map(|(demand, cpu)| SeenBefore {

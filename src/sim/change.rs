@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::audit::{Write, Written};
 use super::nodes::SimPool;
 use super::world::{World, time};
 use crate::domain::names::TargetKey;
@@ -44,7 +45,9 @@ impl World {
     /// Somebody sets replicas: `manager` owns them from then on.
     pub(super) fn scale(&mut self, index: usize, replicas: u32, manager: &str) {
         let workload = &mut self.workloads[index];
-        workload.count.scaled(self.now, workload.desired, replicas);
+        let owner = workload.writers.iter().find(|writer| writer.field == OwnedField::Replicas).cloned();
+        let (target, from) = (workload.spec.key.clone(), workload.desired);
+        workload.count.scaled(self.now, from, replicas);
         workload.desired = replicas;
         workload.generation += 1;
         workload.resource_version += 1;
@@ -58,6 +61,11 @@ impl World {
             at: Some(time(self.now)),
         });
         self.unsettled = true;
+        self.note(manager, Written::Replicas { target, from, to: replicas, owner });
+    }
+
+    fn note(&mut self, manager: &str, what: Written) {
+        self.audit.note(Write { at: time(self.now), manager: manager.into(), what });
     }
 
     fn write_replicas(&mut self, change: &ReplicasChange) -> OutcomeResult {
@@ -90,6 +98,7 @@ impl World {
         if conflicts {
             return modified_meanwhile();
         }
+        self.note(ACTUATOR, Written::Resources { target: change.target.clone() });
         match change.through {
             Through::Pods => self.resize(index, &change.to),
             Through::Template => {
@@ -133,6 +142,7 @@ impl World {
             None => self.pools.push(pool),
         }
         self.unsettled = true;
+        self.note(ACTUATOR, Written::NodePool { pool: draft.name.clone() });
         OutcomeResult::Applied { resource_version: None }
     }
 

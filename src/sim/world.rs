@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::audit::AuditLog;
 use super::events::EventLog;
 use super::faults::Step;
 use super::nodes::{SimNode, SimPool};
@@ -54,6 +55,7 @@ pub struct World {
     /// Writes that may have met a conflict so far.
     pub(super) writes: u64,
     pub(super) events: EventLog,
+    pub(super) audit: AuditLog,
     /// When the next pod or node changes by itself.
     next_due: i64,
     /// Whether something was changed since the controllers last looked.
@@ -94,7 +96,7 @@ pub enum ScenarioError {
 }
 
 /// What has been paid so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
     /// Pods at the price of their requests.
     pub pods: MicroUsd,
@@ -147,6 +149,7 @@ impl World {
             steps: BTreeSet::new(),
             writes: 0,
             events: EventLog::default(),
+            audit: AuditLog::default(),
             next_due: start,
             unsettled: false,
             nodes_per_hour: MicroUsd::default(),

@@ -100,25 +100,20 @@ impl SeenBefore<'_> {
                 errors: None,
                 throttling: None,
                 ready,
-                settled: steady(ready),
+                // A roll-out of the past is not known; it shows as one sample among many.
+                settled: true,
             };
             (at, load)
         })
     }
 }
 
-/// Whether a mean of ready replicas is a count: one that is none was taken over a change.
-#[must_use]
-pub fn steady(ready: f64) -> bool {
-    (ready - ready.round()).abs() < UNSETTLED
-}
-
-/// How far from a whole number a mean of ready replicas may be.
-const UNSETTLED: f64 = 0.02;
 /// Weight of one sample of strain that shows more than was known; and of one that shows less, which may have been strained for a part of its time.
 const STRAINED_GAIN: (f64, f64) = (0.5, 0.05);
 /// Where strain was seen, too: the most that was served well is close to all that can be.
 const BEYOND_STRAIN: f64 = 1.02;
+/// Share of the CPU request that a replica is trusted to use well before it was seen to: where an autoscaler usually aims.
+const USUAL_UTILIZATION: f64 = 0.7;
 /// A replica is trusted with so much more than the most it was seen to serve well: nobody has seen it carry more.
 const TRUSTED_BEYOND: f64 = 1.1;
 
@@ -200,7 +195,7 @@ fn learned(memory: &CapacityMemory, resources: &ContainerResources) -> Option<f6
     let units = match (memory.strained, served) {
         // A sample that was strained for a part of its time shows less than was served well elsewhere.
         (Some(strained), served) => strained.max(served.map_or(0.0, |served| served * BEYOND_STRAIN)).min(limit),
-        (None, Some(served)) => paid.clamp(served, served * TRUSTED_BEYOND),
+        (None, Some(served)) => paid.min((served * TRUSTED_BEYOND).max(paid * USUAL_UTILIZATION)).max(served).min(limit),
         (None, None) => paid,
     };
     Some(units).filter(|units| units.is_finite() && *units > 0.0)

@@ -8,10 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::hysteresis::{hold_window, remember_need};
 use super::margin::margin;
 use super::startup::Lead;
+use super::tuned::observed_kind;
 use crate::domain::limits::{Bounds, Slo};
 use crate::domain::memory::Headroom;
 use crate::domain::outlook::{HORIZON_MINUTES, Outlook};
 use crate::domain::plan::{CapacitySource, SizingBasis, SizingReason};
+use crate::service::ServiceKind;
 
 /// CPU utilisation that is planned for where no demand or no capacity is known, as an HPA's usual target.
 const CPU_UTILIZATION: f64 = 0.7;
@@ -25,6 +27,8 @@ const FAILING: f64 = 0.5;
 const SATURATED_FACTOR: f64 = 1.3;
 /// Within how many seconds waiting work is to be done, at least.
 const DRAIN_S: f64 = 120.0;
+/// However little is left of what was promised to work in a queue, seconds.
+const LEAST_DRAIN_S: f64 = 60.0;
 /// No count above this is computed; bounds are far below.
 const MOST_REPLICAS: f64 = 1e6;
 
@@ -219,8 +223,13 @@ fn escalated(situation: &Situation<'_>, forecast: u32, capacity: f64, need: impl
     // Who is tuned has seen the present already, and how much room it needs.
     let present = if situation.tuned.is_some() { (now / capacity).ceil().clamp(0.0, MOST_REPLICAS) as u32 } else { need(now) };
     raise(present, SizingReason::PresentDemand);
-    // Work that waits is done beside what arrives, before twice a start-up has passed.
-    let drain_s = DRAIN_S.max(2.0 * situation.lead.startup_s);
+    // Work that waits is done beside what arrives, before twice a start-up has passed; where waiting itself is promised, in half of what is left of
+    // the promise when new replicas are ready.
+    let left_s = situation.slo.latency.seconds() - situation.lead.startup_s;
+    let drain_s = match observed_kind(&situation.slo) {
+        ServiceKind::Queue => (left_s / 2.0).max(LEAST_DRAIN_S),
+        ServiceKind::HTTP => DRAIN_S.max(2.0 * situation.lead.startup_s),
+    };
     let waiting = situation.queue.filter(|q| q.is_finite() && *q > 0.0 && !situation.load_is_cpu).unwrap_or(0.0);
     // What waits less than a second is no backlog but the way a queue looks.
     if waiting > capacity * f64::from(situation.ready) {

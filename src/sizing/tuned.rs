@@ -21,15 +21,20 @@ const USUAL_LATENCY_SHARE: f64 = 0.2;
 /// No more of the promise than this is taken as the answer's own time: what is left is the room to wait.
 const MOST_LATENCY_SHARE: f64 = 0.8;
 
+/// Whether work waits in a queue, as what is promised for it tells.
+#[must_use]
+pub fn observed_kind(slo: &Slo) -> ServiceKind {
+    if slo.latency.seconds() >= QUEUE_PROMISE_S { ServiceKind::Queue } else { ServiceKind::HTTP }
+}
+
 /// How a workload serves, as far as its signals and its capacity tell.
 #[must_use]
 pub fn observed_service(slo: &Slo, capacity: f64, latency: Option<&Signal>) -> ServiceSpec {
     let promised = slo.latency.seconds();
-    let kind = if promised >= QUEUE_PROMISE_S { ServiceKind::Queue } else { ServiceKind::HTTP };
     let usual = latency.and_then(|signal| quantile(&signal.history.middle.values, 0.2)).map(f64::from);
     let base = usual.unwrap_or(USUAL_LATENCY_SHARE * promised).clamp(0.0, MOST_LATENCY_SHARE * promised);
     ServiceSpec {
-        kind,
+        kind: observed_kind(slo),
         capacity,
         contention: 0.0,
         base_latency_s: base,

@@ -6,6 +6,7 @@ use super::super::output::table;
 use crate::eval::bootstrap::METHOD;
 use crate::eval::policy::Policy;
 use crate::eval::score::{GOAL_PRICES, League, Scores, worst};
+use crate::eval::scoreboard::{Fall, FallKind, Loss};
 use crate::eval::suite::Suite;
 use crate::eval::words;
 
@@ -46,6 +47,39 @@ pub(super) fn text(suite: &Suite, scores: &Scores) -> String {
         }
     }
     let _ = writeln!(out, "Gap closed: 0 is hpa-tuned, 1 is oracle-rate. {METHOD}.");
+    out
+}
+
+/// Where the floor fell below what is committed, and on which incidents it does worse; nothing where it does not.
+pub(super) fn fallen(falls: &[Fall], losses: &[Loss]) -> String {
+    let mut out = String::new();
+    if !falls.is_empty() {
+        let mut lines = table(&["FELL", "START-UP", "PRICE", "SCOREBOARD", "NOW"]);
+        for Fall { committed, kind } in falls {
+            let all = |name: &Option<String>| name.clone().unwrap_or_else(|| "all".to_owned());
+            let (was, now) = match kind {
+                FallKind::NotMeasured => (words::gap(committed.gap_closed), "not measured".to_owned()),
+                FallKind::OtherIncidents(now) => (format!("{} incidents", committed.incidents), format!("{now} incidents")),
+                FallKind::Below(now) => (words::gap(committed.gap_closed), words::gap(Some(*now))),
+                FallKind::Failed(now) => (format!("{} failed", committed.failed), format!("{now} failed")),
+            };
+            lines.add_row([all(&committed.kind), all(&committed.class), committed.price.to_string(), was, now]);
+        }
+        push(&mut out, &lines);
+        if falls.iter().any(|fall| matches!(fall.kind, FallKind::NotMeasured | FallKind::OtherIncidents(_))) {
+            out.push_str("  Run the incidents, policies and prices of the scoreboard, or write a new one with --write-scoreboard.\n\n");
+        }
+    }
+    if !losses.is_empty() {
+        let mut lines = table(&["DOES WORSE ON", "PRICE", "COST/IDEAL", "NOW", "FORBIDDEN"]);
+        for Loss { committed, now } in losses {
+            let forbidden = if now.failed { "yes" } else { "no" };
+            let cost = |ratio| words::times(Some(ratio));
+            let (was, is) = (cost(committed.objective_over_ideal), cost(now.objective_over_ideal));
+            lines.add_row([now.incident.clone(), now.price.to_string(), was, is, forbidden.to_owned()]);
+        }
+        push(&mut out, &lines);
+    }
     out
 }
 
@@ -111,6 +145,35 @@ mod tests {
     use crate::eval::progress::Progress;
     use crate::eval::score::score;
     use crate::eval::testing::{MadeUp, incident, suite as incidents};
+
+    #[test]
+    fn what_fell_is_a_table() {
+        let entry = crate::eval::scoreboard::Entry {
+            price: 10,
+            kind: Some("spiky".into()),
+            class: None,
+            policy: Policy::Ipa,
+            incidents: 9,
+            gap_closed: Some(0.31),
+            gap_interval: None,
+            bad_fraction: None,
+            cost_over_oracle: None,
+            failed: 0,
+        };
+        let falls = [FallKind::Below(0.12), FallKind::Failed(1), FallKind::OtherIncidents(8)];
+        let falls: Vec<Fall> = falls.into_iter().map(|kind| Fall { committed: entry.clone(), kind }).collect();
+        let single = |objective_over_ideal, failed| crate::eval::scoreboard::Single {
+            incident: "one".into(),
+            price: 10,
+            objective_over_ideal,
+            bad_fraction: None,
+            gap_closed: None,
+            failed,
+        };
+        let losses = [Loss { committed: single(1.4, false), now: single(1.6, true) }];
+        insta::assert_snapshot!(fallen(&falls, &losses));
+        assert_eq!(fallen(&[], &[]), "");
+    }
 
     #[test]
     fn a_suite_is_read_in_a_terminal() {

@@ -1,7 +1,7 @@
 //! What an incident expects, held against our own policies.
 //!
-//! Shares and costs are held at the prices at which goals hold; what must never happen is held at each. Causes are asked only of a policy that
-//! reports any.
+//! Shares and costs are held at the prices at which goals hold; what must never happen is held at each. Causes and a first safe act are asked
+//! only of a policy that reports causes: numbers alone understand nothing, and holding still may be all that they should do.
 
 use std::fmt;
 use std::sync::Arc;
@@ -114,12 +114,12 @@ fn forbidden(broken: &[Broken], seed: u64) -> Vec<MissKind> {
 
 fn of_decision(decision: &ExpectedDecision, cell: &CellResult, seed: u64) -> Vec<MissKind> {
     let mut kinds = Vec::new();
-    if let Some(before_s) = decision.first_safe_act_before_s
-        && cell.first_safe_act_s.is_none_or(|at_s| at_s > before_s)
-    {
-        kinds.push(MissKind::FirstSafeAct { at_s: cell.first_safe_act_s, before_s, seed });
-    }
     if let Some(findings) = &cell.findings {
+        if let Some(before_s) = decision.first_safe_act_before_s
+            && cell.first_safe_act_s.is_none_or(|at_s| at_s > before_s)
+        {
+            kinds.push(MissKind::FirstSafeAct { at_s: cell.first_safe_act_s, before_s, seed });
+        }
         let right: Vec<_> = findings.iter().filter(|found| found.cause == decision.class).collect();
         if right.is_empty() {
             let reported = findings.iter().map(|found| found.cause).collect();

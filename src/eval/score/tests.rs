@@ -182,9 +182,10 @@ fn what_was_expected_and_missed_is_said_line_by_line() {
         .map(|lines| lines.join("\n"))
         .join("\n\n")
     );
-    // At 3 the numbers are reported only.
-    let at_3 = scored(&suite, &MadeUp::default()).misses.into_iter().filter(|miss| miss.price == 3);
-    assert!(at_3.map(|miss| miss.kind).all(|kind| matches!(kind, MissKind::FirstSafeAct { .. })));
+    // At 3 numbers are reported only, and a policy that reports no cause is asked for none.
+    let bad = Changed(Policy::Ipa, |cell: &mut CellResult| cell.workloads[0].tally.bad = cell.workloads[0].tally.arrived / 50);
+    let misses = scored(&suite, &bad).misses;
+    assert!(!misses.is_empty() && misses.iter().all(|miss| miss.price == 10 && !matches!(miss.kind, MissKind::FirstSafeAct { .. })));
 }
 
 #[test]
