@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::fleet::Node;
-use crate::domain::limits::{Bounds, Group, GroupTarget};
+use crate::domain::limits::{Bounds, Group, GroupTarget, Slo};
 use crate::domain::memory::TargetMemory;
 use crate::domain::names::TargetKey;
 use crate::domain::outlook::Outlook;
@@ -29,6 +29,11 @@ const TICK_S: f64 = 60.0;
 const LEAST_MINUTES: usize = 15;
 /// An announced surge that begins later is not in the outlook yet.
 const SURGE_NEAR: SignedDuration = SignedDuration::from_hours(1);
+/// Slow for longer than this is how a service is, and no news.
+const DEGRADED_FOR_LESS: SignedDuration = SignedDuration::from_mins(30);
+/// Share of failing requests from which nothing is taken away; and from which there is nobody left to be served.
+const FAILING: f64 = 0.05;
+const WHOLLY_FAILING: f64 = 0.95;
 /// Nodes with most room that are asked whether a next pod fits: all of a large cluster would be asked ten thousand times.
 const ROOMIEST: usize = 8;
 
@@ -162,6 +167,7 @@ impl<'a> Assessor<'a> {
             errors,
             throttling,
             cpu_utilization: each(cpu).zip(request).map(|(used, request)| used / request),
+            degraded: degraded(now, group.slo, signal(&SignalName::Latency), latency_ratio, errors),
             young: load_history.is_none_or(|signal| is_young(&signal.history.fine)),
         };
         let memory_max = signal(&SignalName::Memory).and_then(largest);
@@ -231,6 +237,17 @@ impl Assessed<'_> {
             bounds: snapshot.target_limits(self.key()).map(|limits| limits.resources).unwrap_or_default(),
         }
     }
+}
+
+/// Whether answers are slower than promised, or fail, and were not all the time of late: a promise that is never kept is no reason to hold for ever.
+fn degraded(now: Timestamp, slo: Option<Slo>, latency: Option<&Signal>, latency_ratio: Option<f64>, errors: Option<f64>) -> bool {
+    let slow = latency_ratio.is_some_and(|ratio| ratio > 1.0);
+    let lately = || {
+        let (slo, latency) = slo.zip(latency)?;
+        let promised = slo.latency.seconds() as f32;
+        Some(latency.history.fine.window(now, DEGRADED_FOR_LESS).iter().any(|seconds| *seconds <= promised))
+    };
+    (slow && lately().unwrap_or(false)) || errors.is_some_and(|share| (FAILING..WHOLLY_FAILING).contains(&share))
 }
 
 fn is_young(fine: &Series) -> bool {

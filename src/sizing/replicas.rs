@@ -73,6 +73,8 @@ pub struct Situation<'a> {
     pub throttling: Option<f64>,
     /// CPU over request of the ready pods, where known.
     pub cpu_utilization: Option<f64>,
+    /// What is promised was kept until lately and is not now: answers are slow, or fail.
+    pub degraded: bool,
     /// Too little of it was seen to size it.
     pub young: bool,
     /// What the rule says that a replay of the own past chose.
@@ -197,6 +199,8 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
         desired
     } else {
         let held = remember_need(needs, situation.at, raw, hold);
+        // Whatever the cause, nobody takes capacity from a service that has just begun to break its promise.
+        let held = if situation.degraded { held.max(desired) } else { held };
         let wanted = raw.max(held.min(desired));
         if wanted > raw {
             basis.reason = SizingReason::HeldHigh;

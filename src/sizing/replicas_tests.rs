@@ -29,6 +29,7 @@ fn situation(outlook: &Outlook) -> Situation<'_> {
         errors: None,
         throttling: None,
         cpu_utilization: None,
+        degraded: false,
         young: false,
         surge_near: false,
         tuned: None,
@@ -138,4 +139,37 @@ fn cpu_alone_sizes_as_an_hpa_at_seventy_percent_would() {
 fn what_callers_will_send_counts() {
     let calm = outlook(|_| 50.0);
     assert!(sized(&Situation { from_callers: 500.0, ..situation(&calm) }).replicas >= 12);
+}
+
+#[test]
+fn nothing_is_taken_away_while_a_promise_that_was_kept_is_broken() {
+    let calm = outlook(|_| 20.0);
+    assert!(sized(&Situation { desired: 9, ..situation(&calm) }).replicas < 9);
+    let broken = sized(&Situation { desired: 9, degraded: true, ..situation(&calm) });
+    assert_eq!((broken.replicas, broken.basis.reason), (9, SizingReason::HeldHigh));
+}
+
+#[test]
+fn what_was_tuned_decides_and_what_is_announced_still_counts() {
+    let steady = outlook(|_| 100.0);
+    let tuned = Some(Tuned { replicas: 7, median: 100.0, planned: (300.0, 0.9), hold_s: 0, lead_s: 90 });
+    let by_rule = sized(&Situation { tuned, ..situation(&steady) });
+    assert_eq!((by_rule.replicas, by_rule.basis.lead_s, by_rule.basis.demand_planned), (7, 90.0, Some(300.0)));
+    let surge = outlook(|minute| if minute > 1 { 800.0 } else { 100.0 });
+    let unannounced = sized(&Situation { tuned, ..situation(&surge) });
+    assert_eq!(unannounced.replicas, 7, "the outlook beside it is not asked");
+    assert!(sized(&Situation { tuned, surge_near: true, ..situation(&surge) }).replicas > 15);
+}
+
+#[test]
+fn work_in_a_queue_is_done_within_what_was_promised_for_it() {
+    let steady = outlook(|_| 100.0);
+    let waiting = |promise: u64, startup_s: f64| {
+        let slo = Slo { latency: crate::domain::units::GoDuration(std::time::Duration::from_secs(promise)), ..Slo::default() };
+        let lead = Lead { startup_s, provisioning_s: 0.0, tick_s: 60.0 };
+        sized(&Situation { slo, lead, queue: Some(36_000.0), ..situation(&steady) })
+    };
+    let (soon, later) = (waiting(600, 420.0), waiting(3600, 420.0));
+    assert_eq!((soon.basis.reason, later.basis.reason), (SizingReason::Backlog, SizingReason::Backlog));
+    assert!(soon.replicas > 2 * later.replicas, "{soon:?} {later:?}");
 }

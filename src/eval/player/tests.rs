@@ -103,7 +103,14 @@ fn while_a_model_is_silent_the_floor_goes_on_alone() {
     assert!(silent.model.fallbacks > 0 && silent.model.prompt_tokens == 0, "{:?}", silent.model);
     assert_eq!(silent.findings, Some(Vec::new()));
     let floor = engine().run(&incident, Policy::Ipa, 1, 10).unwrap();
-    assert_eq!(silent.workloads, floor.workloads, "what is served is what the floor serves");
+    let (silent, floor) = (silent.workloads[0].tally, floor.workloads[0].tally);
+    assert_eq!(
+        (silent.served, silent.bad, silent.scale_ups),
+        (floor.served, floor.bad, floor.scale_ups),
+        "what is served is what the floor serves"
+    );
+    // What takes capacity away waits for a dialogue that stays silent.
+    assert!((silent.replica_seconds / floor.replica_seconds - 1.0).abs() < 0.01, "{silent:?} {floor:?}");
 }
 
 #[test]
