@@ -33,6 +33,7 @@ const LEAST_DRAIN_S: f64 = 60.0;
 const MOST_REPLICAS: f64 = 1e6;
 
 /// What a size is computed from: one target at one tick.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and no two of them make a state")]
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
     /// When.
@@ -198,10 +199,10 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
         basis.reason = SizingReason::New;
         desired
     } else {
-        let held = remember_need(needs, situation.at, raw, hold);
+        let before = remember_need(needs, situation.at, raw, hold);
         // Whatever the cause, nobody takes capacity from a service that has just begun to break its promise.
-        let held = if situation.degraded { held.max(desired) } else { held };
-        let wanted = raw.max(held.min(desired));
+        let before = if situation.degraded { before.max(desired) } else { before };
+        let wanted = raw.max(before.min(desired));
         if wanted > raw {
             basis.reason = SizingReason::HeldHigh;
         }

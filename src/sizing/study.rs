@@ -132,8 +132,8 @@ fn needs(walk: &Walk, cost: &CostOfLoad<'_>, spread: f64, bounds: Bounds) -> Vec
     walk.forecasts.iter().map(need).collect()
 }
 
-fn hold_s(startups: f64, startup_s: u32) -> u32 {
-    if startups == 0.0 { 0 } else { (startups * f64::from(startup_s)).max(60.0) as u32 }
+fn hold_s(times: f64, startup_s: u32) -> u32 {
+    if times == 0.0 { 0 } else { (times * f64::from(startup_s)).max(60.0) as u32 }
 }
 
 /// Needs, held for a while, and what the queue shows already.

@@ -106,8 +106,8 @@ impl<'a> View<'a> {
         };
         let values = std::array::from_fn(|index| match index.checked_sub(OTHERS) {
             None => others[index],
-            Some(ago) if ago < MINUTES => minute(ago as i64 + 1),
-            Some(ago) => minute((MINUTES + 3 * (ago + 1 - MINUTES)) as i64),
+            Some(ago) if ago < MINUTES => minute(ago.cast_signed() as i64 + 1),
+            Some(ago) => minute((MINUTES + 3 * (ago + 1 - MINUTES)).cast_signed() as i64),
         });
         Some(Seen { values, level, scale })
     }
@@ -151,7 +151,7 @@ mod tests {
 
     fn signal(value: impl Fn(i64) -> f32) -> Signal {
         let tier = |step: u32, count: usize| {
-            let start = at(NOW) - SignedDuration::from_secs(i64::from(step) * (count as i64 - 1));
+            let start = at(NOW) - SignedDuration::from_secs(i64::from(step) * (count.cast_signed() as i64 - 1));
             let mut series = Series::new(start, step);
             series.values = (0..count).map(|i| value(series.second(i))).collect();
             series

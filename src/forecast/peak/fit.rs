@@ -179,7 +179,7 @@ mod tests {
         let walk = walk(&view, 300, 60).unwrap();
         let (mut own, mut naive, mut below, mut count) = (0.0, 0.0, 0, 0);
         for (step, (center, width)) in walk.forecasts.iter().enumerate().skip(1440) {
-            let now = walk.from_s + 60 * step as i64;
+            let now = walk.from_s + 60 * step.cast_signed() as i64;
             if now + 400 > view.fine().end_s() {
                 break;
             }

@@ -35,7 +35,12 @@ impl<'a> Levels<'a> {
             }
             sums.push(sum);
         }
-        Levels { begin_s: series.start.as_second() - step_s, step_s, count: series.values.len() as i64, source: Source::Sums(sums) }
+        Levels {
+            begin_s: series.start.as_second() - step_s,
+            step_s,
+            count: series.values.len().cast_signed() as i64,
+            source: Source::Sums(sums),
+        }
     }
 
     /// A series of which a few means are asked.
@@ -45,7 +50,7 @@ impl<'a> Levels<'a> {
         Self {
             begin_s: series.start.as_second() - step_s,
             step_s,
-            count: series.values.len() as i64,
+            count: series.values.len().cast_signed() as i64,
             source: Source::Samples(&series.values),
         }
     }
