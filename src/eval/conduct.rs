@@ -133,7 +133,7 @@ impl<'a> Conduct<'a> {
         if to < from {
             let (stale, failing) = (stale::at(self.incident, workload, at_s), self.minute.is_failing(workload));
             // Less may do, and be done with, where what is known can be trusted, nobody suffers, and what stays carries what comes.
-            let explained = !stale && !failing && carries(to, need::TIGHT);
+            let explained = !stale && !failing && carries(to, need::ALL);
             if stale {
                 self.found(Forbidden::Never(Never::ScaleDownOnStaleMetrics), workload, at_s);
             }

@@ -11,8 +11,8 @@ const AHEAD_S: u32 = 3600;
 const TOGETHER: usize = (300 / LOOK_S) as usize;
 /// Share of its capacity at which a careful team runs a service: who has that needs no more.
 pub(super) const USUAL: f64 = 0.7;
-/// Share of its capacity beyond which a service begins to queue: who is left with that has too little.
-pub(super) const TIGHT: f64 = 0.9;
+/// All of its capacity: who is left with less than what comes has taken too much away.
+pub(super) const ALL: f64 = 1.0;
 
 /// Whether so many replicas carry the highest demand of the hour that follows with such a share of what they serve in truth `at_s` seconds after the
 /// scored part began.
