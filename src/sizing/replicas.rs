@@ -182,6 +182,7 @@ pub fn size(situation: &Situation<'_>, needs: &mut VecDeque<(Timestamp, u32)>) -
             basis.demand_planned = Some(tuned.planned.0);
             basis.quantile = tuned.planned.1;
             basis.lead_s = f64::from(tuned.lead_s);
+            basis.target_utilization = (tuned.planned.0 / (capacity * f64::from(tuned.replicas.max(1)))).min(1.0);
             let outlook = if beside { need(planned.load) } else { 0 };
             (tuned.replicas.max(outlook), tuned.median, SignedDuration::from_secs(i64::from(tuned.hold_s)))
         }

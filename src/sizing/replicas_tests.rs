@@ -155,6 +155,10 @@ fn what_was_tuned_decides_and_what_is_announced_still_counts() {
     let tuned = Some(Tuned { replicas: 7, median: 100.0, planned: (300.0, 0.9), hold_s: 0, lead_s: 90 });
     let by_rule = sized(&Situation { tuned, ..situation(&steady) });
     assert_eq!((by_rule.replicas, by_rule.basis.lead_s, by_rule.basis.demand_planned), (7, 90.0, Some(300.0)));
+    assert!(
+        (by_rule.basis.target_utilization - 300.0 / 350.0).abs() < 1e-9,
+        "what is said of it is how full seven are at what they are for"
+    );
     let surge = outlook(|minute| if minute > 1 { 800.0 } else { 100.0 });
     let unannounced = sized(&Situation { tuned, ..situation(&surge) });
     assert_eq!(unannounced.replicas, 7, "the outlook beside it is not asked");

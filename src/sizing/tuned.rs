@@ -67,9 +67,10 @@ pub fn tuned(
             let cost = CostOfLoad::of(service, slo.latency.seconds(), f64::from(slo.bad_minute_cost.max(1)));
             let replicas = cost.replicas(&peaks, bounds);
             let room = service.capacity_of(replicas);
-            let below = peaks.iter().filter(|peak| **peak <= room).count();
-            let planned = peaks[below.clamp(1, peaks.len()) - 1];
-            let share = below as f64 / peaks.len() as f64;
+            let below = peaks.iter().filter(|peak| **peak <= room).count().clamp(1, peaks.len());
+            let planned = peaks[below - 1];
+            // The values are the middles of as many equal shares.
+            let share = (below as f64 - 0.5) / peaks.len() as f64;
             Some(Tuned { replicas, median: peaks[peaks.len() / 2], planned: (planned, share), hold_s, lead_s: tuning.model.lead_s })
         }
         TuningRule::Present { utilisation, hold_s } => {
